@@ -1,0 +1,24 @@
+#!/bin/sh
+# embed_jemalloc.sh ARCHIVE OUTPUT: makes one relocatable object out of jemalloc's static library, in
+# which only hmsje_* names are global.
+set -eu
+archive=$1
+output=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+(cd "$work" && ar x "$archive" && rm -f jemalloc_cpp*.o)
+names="aligned_alloc calloc dallocx free mallctl mallctlbymib mallctlnametomib malloc malloc_conf
+malloc_conf_2_conf_harder malloc_message malloc_stats_print malloc_usable_size mallocx memalign
+nallocx posix_memalign rallocx realloc sallocx sdallocx valloc xallocx"
+for n in $names; do
+  echo "$n hmsje_$n" >>"$work/rename"
+  echo "hmsje_$n" >>"$work/keep"
+done
+ld -r -o "$work/all.o" "$work"/*.o
+# First rename, then localize: objcopy applies --keep-global-symbols to the old names otherwise.
+objcopy --redefine-syms="$work/rename" "$work/all.o" "$work/renamed.o"
+objcopy --keep-global-symbols="$work/keep" "$work/renamed.o" "$output"
+if nm -g --defined-only "$output" | grep -v ' hmsje_' | grep -v ' DW\.ref\.'; then
+  echo "embed_jemalloc.sh: names above would leak" >&2
+  exit 1
+fi

@@ -1,0 +1,20 @@
+# The shared libraries. Each is complete in itself: under LD_PRELOAD the preloaded one's hms_* symbols win
+# (same HMS_1.0 versions), so a program linked with libhms.so and run under libhms_malloc.so has one allocator.
+# libstdc++ is private to each, so a preloaded library does not load it into C programs.
+function(hms_shared_library name map)
+  add_library(${name} SHARED $<TARGET_OBJECTS:hms_runtime> $<TARGET_OBJECTS:hms_allocator> ${ARGN})
+  target_link_libraries(${name} PRIVATE hms_options ${HMS_JEMALLOC_OBJECT} pthread dl m)
+  target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,-z,relro,-z,now -Wl,--no-undefined
+                      -Wl,--version-script=${PROJECT_SOURCE_DIR}/${map} -Wl,--exclude-libs,ALL)
+  set_target_properties(${name} PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/${map})
+endfunction()
+
+if(NOT HMS_SANITIZE)
+  hms_shared_library(hms_shared cmake/hms.map)
+  set_target_properties(hms_shared PROPERTIES OUTPUT_NAME hms VERSION ${PROJECT_VERSION}
+                                              SOVERSION ${PROJECT_VERSION_MAJOR})
+
+  # The interposer; not built with sanitizers, which bring an allocator of their own.
+  hms_shared_library(hms_malloc cmake/hms_malloc.map ${HMS_ENTRY_SOURCES})
+  set_target_properties(hms_malloc PROPERTIES OUTPUT_NAME hms_malloc)
+endif()

@@ -1,0 +1,38 @@
+# Compiler options that every target of the project shares.
+option(HMS_WERROR "Treat warnings as errors" OFF)
+option(HMS_BUILD_TESTS "Build the tests" ON)
+option(HMS_BUILD_BENCH "Build the benchmarks" ON)
+option(HMS_BUILD_FUZZ "Build the libFuzzer targets (needs clang)" OFF)
+set(HMS_SANITIZE "" CACHE STRING "Sanitizers, e.g. address,undefined or thread")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
+endif()
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g -DNDEBUG")
+
+add_library(hms_options INTERFACE)
+target_include_directories(hms_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+target_compile_definitions(hms_options INTERFACE HMS_BUILDING)
+target_compile_options(hms_options INTERFACE -Wall -Wextra -fno-semantic-interposition)
+if(HMS_WERROR)
+  target_compile_options(hms_options INTERFACE -Werror)
+endif()
+if(HMS_SANITIZE)
+  target_compile_options(hms_options INTERFACE -fsanitize=${HMS_SANITIZE} -fno-omit-frame-pointer
+                                               -fno-sanitize-recover=undefined)
+  target_link_options(hms_options INTERFACE -fsanitize=${HMS_SANITIZE})
+else()
+  # Initial-exec: one fs-relative load instead of a call into the dynamic linker per access.
+  # The sanitizers' own runtimes already use most of the static TLS reserve.
+  target_compile_options(hms_options INTERFACE -ftls-model=initial-exec -fstack-protector-strong)
+  target_compile_definitions(hms_options INTERFACE $<$<CONFIG:RelWithDebInfo>:_FORTIFY_SOURCE=2>)
+endif()

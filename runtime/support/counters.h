@@ -1,0 +1,84 @@
+// The counter page: what a process under libhms tells the outside, live and after its end.
+//
+// One file per process, in a directory that only its user can enter; the process maps it shared and
+// writes plain numbers into it, `hms stat` and `hms run` map it read-only. A reader trusts nothing
+// in it: counts are clamped, strings are cut. The layout is fixed for one kStatsVersion.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace hms {
+
+inline constexpr uint64_t kStatsMagic = 0x3154535f534d48ULL;  // "HMS_ST1"
+inline constexpr uint32_t kStatsVersion = 1;
+inline constexpr uint32_t kStatsTargets = 64;
+inline constexpr uint32_t kStatsWindows = 256;
+
+using Counter = std::atomic<uint64_t>;
+
+// Bytes unless said otherwise. "charged" is what extents have committed against the target.
+struct TargetCounters {
+  char key[48];       // stable key, e.g. "node:2" or "tier:fast"; written before `used`
+  int32_t node;       // node that backs it, -1: whatever the kernel chooses
+  uint32_t emulated;  // 1: a logical target laid over `node`
+  Counter used;       // 1 once the slot is valid
+  Counter quota;      // limit in force, UINT64_MAX: none
+  Counter allocated;  // handed out, cumulative (slow path: includes what thread caches hold)
+  Counter freed;      // taken back, cumulative
+  Counter charged;    // committed now
+  Counter charged_peak;
+  Counter refused_quota;   // extent requests refused because the quota was reached
+  Counter refused_full;    // ... because the target had no room
+  Counter refused_system;  // ... because the kernel refused (policy, address space)
+  Counter spilled;         // bytes that went to a later target of their list instead
+  Counter migrated_pages;  // pages moved onto this target
+  // Result of the last audit by the kernel (move_pages query); pages of 4096 bytes.
+  Counter audit_resident;   // bytes
+  Counter audit_verified;   // pages found on the node that the placement asks for
+  Counter audit_misplaced;  // pages found elsewhere
+  Counter reserved[8];
+};
+
+struct WindowRecord {
+  Counter base;      // 0: unused
+  Counter bytes;     // reserved
+  Counter frontier;  // bytes from base that may hold pages
+  Counter target;    // index into targets
+  Counter stripe;    // 0, or bytes per stripe where neighbours alternate between nodes
+  Counter reserved[3];
+};
+
+enum class StatsState : uint32_t { kRunning = 1, kExited = 2 };
+
+struct StatsPage {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t bytes;  // sizeof(StatsPage)
+  int32_t pid;
+  std::atomic<uint32_t> state;
+  uint64_t start_time;  // field 22 of /proc/PID/stat: tells a reused pid apart
+  char program[64];
+  Counter heartbeat;     // slow-path events so far
+  Counter threads;       // threads with a cache now
+  Counter audited;       // 1 once the audit_* counters hold the state at exit
+  Counter policy_calls;  // mempolicy system calls made
+  Counter reserved[12];
+  TargetCounters targets[kStatsTargets];
+  WindowRecord windows[kStatsWindows];
+};
+
+// The page of this process. Before the file is mapped, and when it cannot be made, a private page
+// in .bss: writers never check. Never null.
+StatsPage* stats();
+// Slot of a target, made at first use; the last slot ("other") when the table is full.
+TargetCounters* stats_target(const char* key, int node, bool emulated);
+// Moves the private page into a file that others can read, once; cheap when done. Called from slow
+// paths after the process has shown that it allocates (a short-lived process leaves no file).
+void stats_publish();
+// In a forked child: back to a private page, the parent's file stays the parent's.
+void stats_after_fork();
+// Marks the end; removes the file unless a launcher asked to keep it (HMS_STATS_KEEP).
+void stats_finish();
+
+}  // namespace hms
