@@ -45,7 +45,8 @@ typedef enum hms_status {
   HMS_EPERM = 4,   /* the kernel or a filter forbids the call */
   HMS_ENOSYS = 5,  /* the kernel or the target cannot do it */
   HMS_EIO = 6,     /* a source cannot be read, or is malformed */
-  HMS_EPARTIAL = 7 /* done in part; the result structure says which part */
+  HMS_EPARTIAL = 7, /* done in part; the result structure says which part */
+  HMS_ECANCELED = 8 /* not run, because another operation of the same batch was rejected */
 } hms_status;
 
 /* Static text for a status, in English; never NULL. */
@@ -202,16 +203,30 @@ HMS_API hms_status hms_find(const hms_topology* topology, const hms_query_spec* 
                             size_t* count);
 
 /* ---- Placement of ranges ------------------------------------------------------------------------
+ *
+ * Policy belongs to addresses: it is recorded for the mapped pages of a range, the newest call wins,
+ * and equal neighbours are one piece. Nothing here touches the contents of memory. A fork's child
+ * inherits the policies. Each call locks the process's range map; hms_migrate and hms_residency let
+ * go of it between batches of 512 pages. Not for use in signal handlers.
+ *
+ * Room of a node is its free memory less what the kernel keeps back and less what earlier binds
+ * were promised; room of an emulated target is its capacity less what is charged to it. A list is
+ * put over a range by cutting the range where the room of one target ends and the next one's
+ * begins, so a bind never runs a node dry and is never answered by the OOM killer.
  */
 
-#define HMS_STRICT \
-  0x1u /* NULL/HMS_ENOMEM rather than memory outside the list; unknown targets are HMS_ENODEV */
+/* Rather HMS_ENOMEM than memory outside the list; an unknown or unusable target is an error
+ * (HMS_ENODEV, HMS_ENOSYS) instead of being left out. A strict bind is refused before any effect
+ * when the targets have no room for the absent pages of the range; else it brings those of private
+ * writable memory into existence at once (Linux 5.14), because only an existing page is certain to
+ * be where it was promised. */
+#define HMS_STRICT 0x1u
 
 typedef enum hms_op_code { HMS_OP_BIND = 1, HMS_OP_MIGRATE = 2, HMS_OP_UNBIND = 3 } hms_op_code;
 
 typedef struct hms_moved {
   hms_id target;
-  uint64_t pages; /* of 4096 bytes, now on that target because of the call */
+  uint64_t pages; /* of 4096 bytes; MIGRATE: those that the call moved there */
 } hms_moved;
 
 typedef struct hms_op {
@@ -219,51 +234,61 @@ typedef struct hms_op {
   hms_op_code code;
   unsigned flags;        /* HMS_STRICT */
   void* address;         /* page aligned */
-  size_t length;         /* bytes, rounded up to pages */
+  size_t length;         /* bytes, rounded up to pages; 0 does nothing */
   const hms_id* targets; /* ordered */
   size_t target_count;
   hms_moved* moved; /* MIGRATE: room for target_count entries, or NULL */
   /* results */
   hms_status status;
-  uint64_t pages_present;  /* pages of the range that exist */
-  uint64_t pages_failed;   /* MIGRATE: present but on none of the targets */
-  uint64_t bytes_unmapped; /* holes in the range, skipped */
+  uint64_t pages_present;   /* pages of the range that exist */
+  uint64_t pages_failed;    /* MIGRATE: present but on none of the targets */
+  uint64_t bytes_unmapped;  /* holes in the range, skipped */
+  uint64_t bytes_no_room;   /* BIND: absent pages for which no target of the list had room */
+  uint64_t targets_skipped; /* unknown or unusable targets of the list, left out (not strict) */
 } hms_op;
 
 /* Future pages of [address, address + length) come from the first target with room, then the next.
- * Newest call wins where ranges overlap. Existing pages stay. */
+ * Existing pages stay. What no target of the list has room for prefers all of them and may end
+ * elsewhere, unless HMS_STRICT. Memory that a CPU cannot touch cannot hold pages that it faults in:
+ * HMS_ENOSYS if the list has nothing else. HMS_EPERM: the kernel or a filter forbids mbind; nothing
+ * was changed. */
 HMS_API hms_status hms_bind(const hms_topology* topology, void* address, size_t length,
                             const hms_id* targets, size_t target_count, unsigned flags);
-/* Moves existing pages to the targets, first target first, the remainder to the next. Never changes
- * policy. `moved` has room for target_count entries or is NULL. HMS_EPARTIAL if pages stayed
- * elsewhere. */
+/* Moves existing pages to the targets, first target first, the remainder to the next; a page stays
+ * where it is if its target is next in turn. Never changes policy. `moved` has room for
+ * target_count entries or is NULL. HMS_EPARTIAL if pages stayed on none of the targets. With
+ * HMS_STRICT, HMS_ENOMEM before any effect if the targets have no room for all. */
 HMS_API hms_status hms_migrate(const hms_topology* topology, void* address, size_t length,
                                const hms_id* targets, size_t target_count, unsigned flags,
                                hms_moved* moved);
 /* Forgets policy on the range; pages stay. */
 HMS_API hms_status hms_unbind(void* address, size_t length);
-/* Runs a batch. Every op is validated before the first takes effect; op.status tells each result.
- * Returns the first status that is not HMS_OK, in op order. */
+/* Runs a batch in order. Every op is validated before the first takes effect: if one is rejected,
+ * its status says why, the valid ones have HMS_ECANCELED, and nothing was done. What only shows
+ * while an op runs (no room, a kernel's refusal) ends that op, not those after it. Returns the
+ * first op status that is neither HMS_OK nor HMS_ECANCELED. */
 HMS_API hms_status hms_submit(const hms_topology* topology, hms_op* ops, size_t count);
 
 typedef struct hms_piece {
   void* address;
   size_t length;
   unsigned flags;
-  size_t target_count; /* 0: no policy of ours */
+  size_t target_count; /* of the whole list */
   hms_id targets[16];  /* the first 16 of the ordered list */
 } hms_piece;
 
-/* The policy pieces of a range, in address order. *count as in hms_find. */
+/* The policy pieces of a range, in address order, clipped to it; parts without a policy of ours are
+ * left out. *count as in hms_find. */
 HMS_API hms_status hms_query(const void* address, size_t length, hms_piece* out, size_t* count);
-/* Where the pages of a range are now, by the kernel's answer: out[i].pages on out[i].target; pages
- * that do not exist count in *absent, pages on no target of the topology in *elsewhere (both may be
- * NULL). *count as in hms_find. */
+/* Where the pages of a range are now, by the kernel's answer: out[i].pages on out[i].target, for
+ * each target that holds some; pages that do not exist (and holes) count in *absent, pages on no
+ * target of the topology in *elsewhere (both may be NULL). For emulated targets the kernel says
+ * that the page exists, our accounting which target it is charged to. *count as in hms_find. */
 HMS_API hms_status hms_residency(const hms_topology* topology, const void* address, size_t length,
                                  hms_moved* out, size_t* count, uint64_t* absent,
                                  uint64_t* elsewhere);
-/* munmap and mremap that keep the range map true. Semantics and errno of the system calls; old_size
- * etc. as there. */
+/* munmap and mremap that keep the range map true. Semantics and errno of the system calls. mremap
+ * wants one mapping: a range that hms_bind had to cut is several (EFAULT before Linux 6.17). */
 HMS_API int hms_munmap(void* address, size_t length);
 HMS_API void* hms_mremap(void* address, size_t old_length, size_t new_length, int flags,
                          void* new_address);
