@@ -37,7 +37,8 @@ struct TargetCounters {
   Counter audit_resident;   // bytes
   Counter audit_verified;   // pages found on the node that the placement asks for
   Counter audit_misplaced;  // pages found elsewhere
-  Counter reserved[8];
+  Counter inherited;  // bytes live when this process was forked; live = this + allocated - freed
+  Counter reserved[7];
 };
 
 struct WindowRecord {
@@ -69,16 +70,25 @@ struct StatsPage {
 };
 
 // The page of this process. Before the file is mapped, and when it cannot be made, a private page
-// in .bss: writers never check. Never null.
+// in .bss: writers never check. Never null, and pointers into it stay valid for ever. It informs:
+// other processes of the user can write the file, so decide nothing from what is in it, and an
+// event that another thread counts in the microsecond of stats_publish() may be lost.
 StatsPage* stats();
 // Slot of a target, made at first use; the last slot ("other") when the table is full.
 TargetCounters* stats_target(const char* key, int node, bool emulated);
 // Moves the private page into a file that others can read, once; cheap when done. Called from slow
 // paths after the process has shown that it allocates (a short-lived process leaves no file).
 void stats_publish();
-// In a forked child: back to a private page, the parent's file stays the parent's.
+// Remembers who this process is and what a launcher asked for (HMS_STATS_DIR, HMS_STATS_KEEP),
+// which the program may overwrite later. Called once at start; stats_publish() does it otherwise.
+void stats_init();
+// False in a child of vfork or clone, which runs in the memory of the process that owns the page.
+bool stats_is_owner();
+// In a forked child: back to a private page, the parent's file stays the parent's. What describes
+// memory is kept (the child has it too), what counts events starts at zero.
 void stats_after_fork();
-// Marks the end; removes the file unless a launcher asked to keep it (HMS_STATS_KEEP).
+// Marks the end; removes the file unless a launcher asked to keep it (HMS_STATS_KEEP), in which
+// case even a process that never published leaves one.
 void stats_finish();
 
 }  // namespace hms

@@ -1,0 +1,271 @@
+// The counter page of this process: private memory in .bss until stats_publish() lays a file over
+// it. Nothing here allocates: the callers are inside malloc.
+#include "runtime/support/counters.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <new>
+
+#include "runtime/support/os.h"
+#include "runtime/support/os_files.h"
+
+namespace hms {
+namespace {
+
+constexpr size_t kPageBytes = (sizeof(StatsPage) + os::kPageSize - 1) & ~(os::kPageSize - 1);
+constexpr size_t kMaxPath = 256;
+
+// Whole pages of their own, so that a mapping can replace them.
+alignas(os::kPageSize) char page_memory[kPageBytes];
+
+enum class Publication { kNotYet, kBusy, kDone, kRefused };
+std::atomic<Publication> publication{Publication::kNotYet};
+std::atomic_flag targets_busy = ATOMIC_FLAG_INIT;
+
+// What stats_init() learned.
+struct Identity {
+  std::atomic<bool> known{false};
+  int pid = 0;
+  uint64_t start_time = 0;
+  bool keep = false;                 // a launcher wants the file after the end
+  bool in_launcher_dir = false;      // the file is in the launcher's directory
+  char launcher_dir[kMaxPath] = {};  // "" if there is none
+};
+Identity self;
+
+// A lock that a crash of its holder cannot outlive: a forked child clears it.
+class TargetsLock {
+ public:
+  TargetsLock() {
+    while (targets_busy.test_and_set(std::memory_order_acquire)) sched_yield();
+  }
+  ~TargetsLock() { targets_busy.clear(std::memory_order_release); }
+  TargetsLock(const TargetsLock&) = delete;
+  TargetsLock& operator=(const TargetsLock&) = delete;
+};
+
+void set_text(char* out, size_t capacity, const char* text) {
+  size_t bytes = strnlen(text, capacity - 1);
+  memcpy(out, text, bytes);
+  memset(out + bytes, 0, capacity - bytes);
+}
+
+void learn_process() {
+  self.pid = os::process_id();
+  self.start_time = 0;  // stays 0 without /proc; readers then cannot tell a reused pid
+  os::process_start_time(0, &self.start_time);
+}
+
+void fill_header(StatsPage* page) {
+  page->magic = kStatsMagic;
+  page->version = kStatsVersion;
+  page->bytes = sizeof(StatsPage);
+  page->pid = self.pid;
+  page->start_time = self.start_time;
+  page->state.store(static_cast<uint32_t>(StatsState::kRunning), std::memory_order_relaxed);
+  const char* name = program_invocation_short_name;
+  set_text(page->program, sizeof page->program, name != nullptr ? name : "?");
+}
+
+void file_name(char* out, size_t capacity) {
+  snprintf(out, capacity, "%d-%llu", self.pid, static_cast<unsigned long long>(self.start_time));
+}
+
+int open_stats_dir(bool launcher) {
+  unsigned user = os::effective_user();
+  if (launcher) return os::open_private_dir(self.launcher_dir, user, false);
+  char path[kMaxPath];
+  snprintf(path, sizeof path, "/dev/shm/hms-%u", user);
+  return os::open_private_dir(path, user, true);
+}
+
+// A file of our name can only be left by a process that the pid was reused from, and only without
+// /proc, where both start times are 0.
+int make_file(int dir) {
+  char name[64];
+  file_name(name, sizeof name);
+  int fd = os::create_full_file(dir, name, kPageBytes);
+  if (fd != -EEXIST) return fd;
+  os::remove_file(dir, name);
+  return os::create_full_file(dir, name, kPageBytes);
+}
+
+// Maps the file elsewhere, copies what was counted so far, and moves the mapping over the page: the
+// address of every counter stays what it was.
+bool lay_over(int fd) {
+  void* mapping = nullptr;
+  if (os::map_shared(fd, kPageBytes, &mapping) != 0) return false;
+  memcpy(mapping, page_memory, sizeof(StatsPage));
+  if (os::move_mapping(mapping, kPageBytes, page_memory) == 0) return true;
+  os::unmap(mapping, kPageBytes);
+  return false;
+}
+
+bool publish_in(bool launcher) {
+  int dir = open_stats_dir(launcher);
+  if (dir < 0) return false;
+  int fd = make_file(dir);
+  bool done = fd >= 0 && lay_over(fd);
+  if (fd >= 0) {
+    os::close_file(fd);
+    char name[64];
+    file_name(name, sizeof name);
+    if (!done) os::remove_file(dir, name);
+  }
+  os::close_file(dir);
+  if (done) self.in_launcher_dir = launcher;
+  return done;
+}
+
+// What a forked child keeps of a target: who it is and the memory that the child has too.
+struct KeptTarget {
+  char key[sizeof(TargetCounters::key)];
+  int32_t node;
+  uint32_t emulated;
+  uint64_t quota, charged, live;
+};
+
+KeptTarget kept(const TargetCounters& t) {
+  KeptTarget k;
+  memcpy(k.key, t.key, sizeof k.key);
+  k.node = t.node;
+  k.emulated = t.emulated;
+  k.quota = t.quota.load(std::memory_order_relaxed);
+  k.charged = t.charged.load(std::memory_order_relaxed);
+  k.live = t.inherited.load(std::memory_order_relaxed) +
+           t.allocated.load(std::memory_order_relaxed) - t.freed.load(std::memory_order_relaxed);
+  return k;
+}
+
+void restore(TargetCounters* t, const KeptTarget& k) {
+  new (t) TargetCounters();
+  memcpy(t->key, k.key, sizeof t->key);
+  t->node = k.node;
+  t->emulated = k.emulated;
+  t->quota.store(k.quota, std::memory_order_relaxed);
+  t->charged.store(k.charged, std::memory_order_relaxed);
+  t->charged_peak.store(k.charged, std::memory_order_relaxed);
+  t->inherited.store(k.live, std::memory_order_relaxed);
+  t->used.store(1, std::memory_order_release);
+}
+
+// Scratch of stats_after_fork, which may run on a small stack.
+struct Kept {
+  KeptTarget targets[kStatsTargets];
+  uint64_t windows[kStatsWindows][sizeof(WindowRecord) / sizeof(uint64_t)];
+  uint32_t target_count, window_count;
+};
+Kept kept_page;
+
+void keep_page(const StatsPage& page) {
+  kept_page.target_count = kept_page.window_count = 0;
+  for (uint32_t i = 0; i < kStatsTargets; ++i) {
+    if (page.targets[i].used.load(std::memory_order_relaxed) == 0) continue;
+    kept_page.targets[i] = kept(page.targets[i]);
+    kept_page.target_count = i + 1;
+  }
+  for (uint32_t i = 0; i < kStatsWindows; ++i) {
+    if (page.windows[i].base.load(std::memory_order_relaxed) == 0) continue;
+    kept_page.window_count = i + 1;
+  }
+  memcpy(static_cast<void*>(kept_page.windows), page.windows,
+         kept_page.window_count * sizeof(WindowRecord));
+}
+
+void restore_page(StatsPage* page) {
+  for (uint32_t i = 0; i < kept_page.target_count; ++i) {
+    if (kept_page.targets[i].key[0] != 0) restore(&page->targets[i], kept_page.targets[i]);
+  }
+  memcpy(static_cast<void*>(page->windows), kept_page.windows,
+         kept_page.window_count * sizeof(WindowRecord));
+}
+
+}  // namespace
+
+StatsPage* stats() { return reinterpret_cast<StatsPage*>(page_memory); }
+
+void stats_init() {
+  if (self.known.load(std::memory_order_acquire)) return;
+  learn_process();
+  const char* dir = secure_getenv("HMS_STATS_DIR");
+  if (dir != nullptr && dir[0] == '/' && strnlen(dir, kMaxPath) < kMaxPath) {
+    set_text(self.launcher_dir, sizeof self.launcher_dir, dir);
+    const char* keep = secure_getenv("HMS_STATS_KEEP");
+    self.keep = keep != nullptr && strcmp(keep, "1") == 0;
+  }
+  fill_header(stats());
+  self.known.store(true, std::memory_order_release);
+}
+
+bool stats_is_owner() {
+  return !self.known.load(std::memory_order_acquire) || self.pid == os::process_id();
+}
+
+TargetCounters* stats_target(const char* key, int node, bool emulated) {
+  StatsPage* page = stats();
+  TargetsLock lock;
+  for (uint32_t i = 0; i < kStatsTargets; ++i) {
+    TargetCounters* t = &page->targets[i];
+    if (t->used.load(std::memory_order_acquire) != 0) {
+      if (strncmp(t->key, key, sizeof t->key - 1) == 0) return t;
+      continue;
+    }
+    bool last = i + 1 == kStatsTargets;
+    set_text(t->key, sizeof t->key, last ? "other" : key);
+    t->node = last ? -1 : node;
+    t->emulated = !last && emulated ? 1 : 0;
+    t->quota.store(UINT64_MAX, std::memory_order_relaxed);
+    t->used.store(1, std::memory_order_release);
+    return t;
+  }
+  return &page->targets[kStatsTargets - 1];
+}
+
+void stats_publish() {
+  Publication expected = Publication::kNotYet;
+  if (publication.load(std::memory_order_relaxed) != expected) return;
+  if (!publication.compare_exchange_strong(expected, Publication::kBusy)) return;
+  int saved_errno = errno;
+  stats_init();
+  bool done = (self.launcher_dir[0] != 0 && publish_in(true)) || publish_in(false);
+  publication.store(done ? Publication::kDone : Publication::kRefused, std::memory_order_release);
+  errno = saved_errno;
+}
+
+void stats_after_fork() {
+  StatsPage* page = stats();
+  keep_page(*page);
+  // A failure leaves the page shared with the parent: its numbers are then those of both.
+  bool shared = publication.load(std::memory_order_relaxed) != Publication::kNotYet;
+  if (shared && os::map_private_at(page_memory, kPageBytes) != 0) return;
+  if (!shared) memset(page_memory, 0, sizeof page_memory);
+  targets_busy.clear(std::memory_order_release);
+  if (self.known.load(std::memory_order_relaxed)) {
+    learn_process();
+    fill_header(page);
+    page->threads.store(1, std::memory_order_relaxed);
+  }
+  restore_page(page);
+  self.in_launcher_dir = false;
+  publication.store(Publication::kNotYet, std::memory_order_release);
+}
+
+void stats_finish() {
+  if (!stats_is_owner()) return;
+  if (self.known.load(std::memory_order_acquire) && self.keep) stats_publish();
+  if (publication.load(std::memory_order_acquire) != Publication::kDone) return;
+  stats()->state.store(static_cast<uint32_t>(StatsState::kExited), std::memory_order_release);
+  if (self.keep && self.in_launcher_dir) return;
+  int dir = open_stats_dir(self.in_launcher_dir);
+  if (dir < 0) return;
+  char name[64];
+  file_name(name, sizeof name);
+  os::remove_file(dir, name);
+  os::close_file(dir);
+}
+
+}  // namespace hms

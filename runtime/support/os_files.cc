@@ -1,0 +1,91 @@
+// Kernel contact for the counter pages: see os_files.h.
+#include "runtime/support/os_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/support/os.h"
+
+namespace hms::os {
+
+int open_private_dir(const char* path, unsigned owner, bool create) {
+  if (create && mkdir(path, 0700) != 0 && errno != EEXIST) return -errno;
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return errno == ELOOP || errno == ENOTDIR ? -EPERM : -errno;
+  struct stat st;
+  if (fstat(fd, &st) != 0 || st.st_uid != owner || (st.st_mode & 077) != 0) {
+    close(fd);
+    return -EPERM;
+  }
+  return fd;
+}
+
+int create_full_file(int dir, const char* name, size_t bytes) {
+  int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return -errno;
+  int refused = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+  if (refused == 0) return fd;
+  close(fd);
+  unlinkat(dir, name, 0);
+  return -refused;
+}
+
+int remove_file(int dir, const char* name) { return unlinkat(dir, name, 0) == 0 ? 0 : -errno; }
+
+void close_file(int fd) { close(fd); }
+
+int map_shared(int fd, size_t bytes, void** out) {
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (p == MAP_FAILED) return -errno;
+  *out = p;
+  return 0;
+}
+
+int move_mapping(void* from, size_t bytes, void* to) {
+  void* p = mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+  return p == MAP_FAILED ? -errno : 0;
+}
+
+int map_private_at(void* at, size_t bytes) {
+  void* p = mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  return p == MAP_FAILED ? -errno : 0;
+}
+
+int process_id() { return static_cast<int>(getpid()); }
+
+unsigned effective_user() { return geteuid(); }
+
+int process_start_time(int pid, uint64_t* out) {
+  char path[32];
+  if (pid == 0) {
+    snprintf(path, sizeof path, "/proc/self/stat");
+  } else {
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  }
+  char text[1024];
+  int bytes = read_file(path, text, sizeof text);
+  if (bytes < 0) return bytes;
+  // The name (field 2) is in parentheses and may hold spaces and parentheses: count from the last.
+  const char* at = strrchr(text, ')');
+  for (int field = 2; at != nullptr && field < 22; ++field) at = strchr(at + 1, ' ');
+  if (at == nullptr) return -EIO;
+  *out = strtoull(at, nullptr, 10);
+  return *out == 0 ? -EIO : 0;
+}
+
+int process_owner(int pid, unsigned* out) {
+  char path[32];
+  snprintf(path, sizeof path, "/proc/%d", pid);
+  struct stat st;
+  if (stat(path, &st) != 0) return -errno;
+  *out = st.st_uid;
+  return 0;
+}
+
+}  // namespace hms::os

@@ -1,0 +1,35 @@
+// Kernel contact for the counter pages: private directories, files that become mappings, and who a
+// process is. The rules of os.h hold: async-signal-safe, no allocation, 0 or a count on success and
+// -errno on failure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hms::os {
+
+// Opens a directory that only `owner` can enter; made (mode 0700) first if `create`. A link,
+// another owner, or access for others is -EPERM: someone else prepared it. Descriptor or -errno.
+int open_private_dir(const char* path, unsigned owner, bool create);
+// Makes a new file of `bytes` whose space is really there: a mapping of it cannot meet SIGBUS
+// because the file system ran full. Descriptor or -errno.
+int create_full_file(int dir, const char* name, size_t bytes);
+int remove_file(int dir, const char* name);
+void close_file(int fd);
+
+// Maps a file shared, readable and writable.
+int map_shared(int fd, size_t bytes, void** out);
+// Moves a mapping over another one of the same size: atomic for other threads.
+int move_mapping(void* from, size_t bytes, void* to);
+// Puts zeroed private memory in the place of whatever is mapped there.
+int map_private_at(void* at, size_t bytes);
+
+int process_id();
+unsigned effective_user();
+// When a process started, in clock ticks after boot (field 22 of /proc/PID/stat, proc(5)): tells a
+// reused pid apart. 0 = self. -errno when /proc does not tell.
+int process_start_time(int pid, uint64_t* out);
+// The user that /proc/PID belongs to, whose directory holds the page of that process.
+int process_owner(int pid, unsigned* out);
+
+}  // namespace hms::os
