@@ -66,9 +66,9 @@ std::vector<Statement> split_statements(const std::string& text) {
 // Reads one statement into the configuration, or explains why not.
 class StatementParser {
  public:
-  StatementParser(const Statement& statement, Config* config)
+  StatementParser(const Statement& statement, const std::string& origin, Config* config)
       : text_(statement.text), config_(config) {
-    where_ = "line " + std::to_string(statement.line) + ", column ";
+    where_ = origin + ", line " + std::to_string(statement.line) + ", column ";
     column_ = statement.column;
   }
 
@@ -292,18 +292,16 @@ std::string StatementParser::parse_rule() {
 
 }  // namespace
 
-Config parse_config(const std::string& text) {
-  Config config;
+void parse_config(const std::string& text, const std::string& origin, Config* config) {
   if (text.size() > kMaxConfigBytes) {
-    config.problems.push_back("the configuration is longer than " +
-                              std::to_string(kMaxConfigBytes) + " bytes; nothing of it is used");
-    return config;
+    config->problems.push_back(origin + ": longer than " + std::to_string(kMaxConfigBytes) +
+                               " bytes; nothing of it is used");
+    return;
   }
   for (const Statement& statement : split_statements(text)) {
-    std::string problem = StatementParser(statement, &config).parse();
-    if (!problem.empty()) config.problems.push_back(problem);
+    std::string problem = StatementParser(statement, origin, config).parse();
+    if (!problem.empty()) config->problems.push_back(problem);
   }
-  return config;
 }
 
 // Iterative, so that no pattern is worse than quadratic: on a mismatch only the last * is extended.

@@ -31,7 +31,7 @@ struct Rule {
   std::optional<std::string> program;  // file name of the program
   std::string placement;
   std::string text;   // the whole rule, as written
-  std::string where;  // "line 3, column 1", for messages
+  std::string where;  // "HMS_CONF, line 3, column 1", for messages
 
   bool has_size() const { return min_size > 0 || max_size < UINT64_MAX; }
   bool has_site() const { return object || symbol; }
@@ -52,7 +52,9 @@ struct Config {
   std::vector<std::string> problems;
 };
 
-Config parse_config(const std::string& text);
+// Appends what `text` says to a configuration; earlier rules come first. `origin` names the text in
+// messages: "HMS_CONF", a file.
+void parse_config(const std::string& text, const std::string& origin, Config* config);
 
 // True if `text` matches the glob: * is any run of characters, ? any one character.
 bool glob_match(const char* glob, const char* text);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -86,6 +87,17 @@ int process_owner(int pid, unsigned* out) {
   if (stat(path, &st) != 0) return -errno;
   *out = st.st_uid;
   return 0;
+}
+
+int executable_path(char* out, size_t capacity) {
+  ssize_t bytes = readlink("/proc/self/exe", out, capacity - 1);
+  out[bytes < 0 ? 0 : bytes] = 0;
+  return bytes < 0 ? -errno : static_cast<int>(bytes);
+}
+
+int thread_name(char out[16]) {
+  out[0] = 0;
+  return prctl(PR_GET_NAME, out, 0, 0, 0) == 0 ? 0 : -errno;
 }
 
 }  // namespace hms::os

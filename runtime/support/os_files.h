@@ -31,5 +31,9 @@ unsigned effective_user();
 int process_start_time(int pid, uint64_t* out);
 // The user that /proc/PID belongs to, whose directory holds the page of that process.
 int process_owner(int pid, unsigned* out);
+// The path that this process runs, cut to the buffer and terminated; bytes or -errno.
+int executable_path(char* out, size_t capacity);
+// Name of the calling thread, at most 15 bytes and a terminator.
+int thread_name(char out[16]);
 
 }  // namespace hms::os

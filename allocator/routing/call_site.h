@@ -1,0 +1,23 @@
+// Whose code is at an address: the shared object and the function, without the dynamic linker's
+// lock.
+//
+// dladdr() takes the lock that dlopen() holds while it runs constructors. A program that allocates
+// under a lock of its own, which a constructor also wants, would deadlock in a preloaded library
+// that calls it. _dl_find_object() (glibc 2.35) takes no lock, and the symbol table of an object
+// whose code is on the call stack cannot go away.
+#pragma once
+
+#include <cstdint>
+
+#include "allocator/routing/rules.h"
+
+namespace hms::routing {
+
+// Bits of the rules whose object and symbol conditions hold for the code at `site`, a return
+// address; rules without such conditions always hold. May allocate (demangling).
+uint64_t match_site(const RuleTable& rules, const void* site);
+
+// True if the program's file name matches: by how it was called or by what the link leads to.
+bool match_program(const char* glob);
+
+}  // namespace hms::routing
