@@ -1,0 +1,123 @@
+// Start-up of the preloaded library, the life of its process, and the choice of a placement.
+//
+// The first malloc of a process comes from the dynamic linker, before libc has an environment; the
+// next ones come from constructors of other libraries. So start-up happens at the first request
+// that can bear it, at the latest in our own constructor, and everything before is served from the
+// default placement, which needs no start-up.
+#include "allocator/entry/gate.h"
+
+#include <errno.h>
+#include <link.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "allocator/entry/next.h"
+#include "allocator/routing/finish.h"
+#include "allocator/routing/router.h"
+#include "runtime/support/counters.h"
+#include "runtime/support/os_files.h"
+#include "runtime/support/os_process.h"
+
+namespace hms::entry {
+
+std::atomic<bool> gate_closed{true};
+
+namespace {
+
+enum class Phase { kFresh, kStarting, kReady };
+std::atomic<Phase> phase{Phase::kFresh};
+std::atomic<bool> forward{false};
+
+// The process whose counters these are. A vfork child shares our memory but not our process id: its
+// _exit must not end the counters of its parent.
+std::atomic<int> owner_pid{0};
+std::atomic<bool> finished{false};
+
+thread_local int inner_depth = 0;
+
+void finish_once() {
+  if (phase.load(std::memory_order_acquire) != Phase::kReady || forward.load()) return;
+  if (os::process_id() != owner_pid.load() || finished.exchange(true)) return;
+  InnerScope inner;
+  routing::finish_process();
+}
+
+void child_of_fork() {
+  alloc::after_fork_child();
+  stats_after_fork();
+  owner_pid.store(os::process_id());
+  finished.store(false);
+}
+
+void start() {
+  Phase expected = Phase::kFresh;
+  if (!phase.compare_exchange_strong(expected, Phase::kStarting)) return;
+  InnerScope inner;
+  ErrnoKeeper keeper;
+  // jemalloc registers its fork handlers at its first allocation. `prepare` handlers run in the
+  // reverse order of registration, so ours, registered later, takes our locks before jemalloc's.
+  alloc::deallocate(alloc::allocate(1, alloc::kDefaultPlacement));
+  owner_pid.store(os::process_id());
+  forward.store(find_next_allocator());
+  if (!forward.load()) {
+    pthread_atfork(alloc::before_fork, alloc::after_fork_parent, child_of_fork);
+    at_quick_exit(finish_once);
+    routing::init();
+  }
+  gate_closed.store(forward.load() || routing::active.load());
+  phase.store(Phase::kReady, std::memory_order_release);
+}
+
+// The dynamic linker must not be re-entered: reading rules may load a library. Its own requests are
+// told by their return address; nothing else lies within 1 MiB above its base.
+bool called_by_dynamic_linker(const void* caller) {
+  constexpr uintptr_t kLinkerSpan = uintptr_t{1} << 20;
+  return reinterpret_cast<uintptr_t>(caller) - _r_debug.r_ldbase < kLinkerSpan;
+}
+
+bool may_start(const void* caller) {
+  return environ != nullptr && _r_debug.r_state == r_debug::RT_CONSISTENT &&
+         !called_by_dynamic_linker(caller);
+}
+
+__attribute__((constructor)) void on_load() { start(); }
+
+__attribute__((destructor)) void on_unload() { finish_once(); }
+
+}  // namespace
+
+InnerScope::InnerScope() { ++inner_depth; }
+InnerScope::~InnerScope() { --inner_depth; }
+
+ErrnoKeeper::ErrnoKeeper() : saved_(errno) {}
+ErrnoKeeper::~ErrnoKeeper() { errno = saved_; }
+
+bool forwarding() { return forward.load(std::memory_order_relaxed); }
+
+Choice choose(size_t size, const void* caller) {
+  if (inner_depth > 0) return {};
+  if (phase.load(std::memory_order_acquire) != Phase::kReady) {
+    if (!may_start(caller)) return {};
+    start();
+  }
+  if (forwarding()) return {Door::kForward, alloc::kDefaultPlacement};
+  if (!routing::active.load(std::memory_order_relaxed)) return {};
+  InnerScope inner;
+  ErrnoKeeper keeper;
+  return {Door::kPlace, routing::route(size, caller)};
+}
+
+}  // namespace hms::entry
+
+// _exit runs no destructors, and a shell or a forking server ends most of its children with it: the
+// counters are finished here, in the process that owns them only. Same for its C name.
+extern "C" {
+
+__attribute__((visibility("default"), noreturn)) void _exit(int status) {
+  hms::entry::finish_once();
+  hms::os::exit_process(status);
+}
+
+__attribute__((visibility("default"), noreturn)) void _Exit(int status) { _exit(status); }
+}

@@ -1,0 +1,60 @@
+// The gate of the malloc door: one flag that sends a request off the fast path, and what lies
+// behind it.
+//
+//   closed, at first    the library has not looked at the process yet
+//   closed, for ever    rules route requests, or another allocator serves this process
+//   open                plain malloc: thread cache, then the default placement
+//
+// A process without rules pays one relaxed load and a predictable branch per request.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+#include "allocator/allocator.h"
+
+namespace hms::entry {
+
+extern std::atomic<bool> gate_closed;
+
+// Where a request that found the gate closed goes.
+enum class Door {
+  kPlace,    // our allocator, on the placement found
+  kForward,  // another allocator serves this process: ask `next`
+};
+
+struct Choice {
+  Door door = Door::kPlace;
+  alloc::PlacementId placement = alloc::kDefaultPlacement;
+};
+
+// Starts the library if this is the moment, then routes. Inner requests (made by start-up or by
+// routing itself) get the default placement. `caller` is the return address of the entry point.
+Choice choose(size_t size, const void* caller);
+
+// True if another allocator serves this process.
+bool forwarding();
+
+// Marks this thread as being inside the library: its requests are inner ones until the end of the
+// scope. Initial-exec TLS: usable before any constructor ran, and from a signal handler.
+class InnerScope {
+ public:
+  InnerScope();
+  ~InnerScope();
+  InnerScope(const InnerScope&) = delete;
+  InnerScope& operator=(const InnerScope&) = delete;
+};
+
+// Keeps errno as it was at the start of the scope: free and posix_memalign must not touch it.
+class ErrnoKeeper {
+ public:
+  ErrnoKeeper();
+  ~ErrnoKeeper();
+  ErrnoKeeper(const ErrnoKeeper&) = delete;
+  ErrnoKeeper& operator=(const ErrnoKeeper&) = delete;
+
+ private:
+  int saved_;
+};
+
+}  // namespace hms::entry

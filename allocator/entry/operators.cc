@@ -1,0 +1,101 @@
+// Every replaceable C++17 allocation and deallocation function, [new.delete].
+//
+// [new.delete.single]: a throwing form calls the new-handler until it succeeds or throws; a nothrow
+// form returns null where the throwing one would throw.
+#include <new>
+
+#include "allocator/entry/host_cxx.h"
+#include "allocator/entry/request.h"
+
+namespace {
+
+using hms::entry::allocate;
+using hms::entry::release;
+
+// An alignment of 0 stands for a form without one.
+void* request(size_t size, size_t alignment, const void* caller) {
+  return alignment == 0 ? allocate(size, caller)
+                        : hms::entry::allocate_aligned_slow(alignment, size, caller);
+}
+
+// The new-handler loop, after the first failure. Not to be called under anything that needs
+// unwinding: exceptions of the host's runtime pass through.
+__attribute__((noinline, cold)) void* retry_or_throw(size_t size, size_t alignment,
+                                                     const void* caller) {
+  for (;;) {
+    std::new_handler handler = hms::entry::host_new_handler();
+    if (handler == nullptr) {
+      hms::entry::throw_host_bad_alloc();
+      return nullptr;
+    }
+    handler();
+    void* block = request(size, alignment, caller);
+    if (block != nullptr) return block;
+  }
+}
+
+// As above for the nothrow forms: only a new-handler can make a second attempt succeed, and only the
+// host's runtime can catch what it throws.
+__attribute__((noinline, cold)) void* retry_or_null(size_t size, size_t alignment) {
+  if (hms::entry::host_new_handler() == nullptr) return nullptr;
+  if (alignment == 0) {
+    hms::entry::NothrowNew retry = hms::entry::host_nothrow_new();
+    return retry != nullptr ? retry(size, std::nothrow) : nullptr;
+  }
+  hms::entry::AlignedNothrowNew retry = hms::entry::host_aligned_nothrow_new();
+  return retry != nullptr ? retry(size, std::align_val_t{alignment}, std::nothrow) : nullptr;
+}
+
+inline void* new_or_throw(size_t size, size_t alignment, const void* caller) {
+  void* block = request(size, alignment, caller);
+  return __builtin_expect(block != nullptr, 1) ? block : retry_or_throw(size, alignment, caller);
+}
+
+inline void* new_or_null(size_t size, size_t alignment, const void* caller) {
+  void* block = request(size, alignment, caller);
+  return __builtin_expect(block != nullptr, 1) ? block : retry_or_null(size, alignment);
+}
+
+inline size_t number(std::align_val_t alignment) { return static_cast<size_t>(alignment); }
+
+}  // namespace
+
+#define HMS_CALLER __builtin_return_address(0)
+
+void* operator new(size_t size) { return new_or_throw(size, 0, HMS_CALLER); }
+void* operator new[](size_t size) { return new_or_throw(size, 0, HMS_CALLER); }
+void* operator new(size_t size, std::align_val_t alignment) {
+  return new_or_throw(size, number(alignment), HMS_CALLER);
+}
+void* operator new[](size_t size, std::align_val_t alignment) {
+  return new_or_throw(size, number(alignment), HMS_CALLER);
+}
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return new_or_null(size, 0, HMS_CALLER);
+}
+void* operator new[](size_t size, const std::nothrow_t&) noexcept {
+  return new_or_null(size, 0, HMS_CALLER);
+}
+void* operator new(size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return new_or_null(size, number(alignment), HMS_CALLER);
+}
+void* operator new[](size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  return new_or_null(size, number(alignment), HMS_CALLER);
+}
+
+void operator delete(void* block) noexcept { release(block); }
+void operator delete[](void* block) noexcept { release(block); }
+void operator delete(void* block, size_t) noexcept { release(block); }
+void operator delete[](void* block, size_t) noexcept { release(block); }
+void operator delete(void* block, std::align_val_t) noexcept { release(block); }
+void operator delete[](void* block, std::align_val_t) noexcept { release(block); }
+void operator delete(void* block, size_t, std::align_val_t) noexcept { release(block); }
+void operator delete[](void* block, size_t, std::align_val_t) noexcept { release(block); }
+void operator delete(void* block, const std::nothrow_t&) noexcept { release(block); }
+void operator delete[](void* block, const std::nothrow_t&) noexcept { release(block); }
+void operator delete(void* block, std::align_val_t, const std::nothrow_t&) noexcept {
+  release(block);
+}
+void operator delete[](void* block, std::align_val_t, const std::nothrow_t&) noexcept {
+  release(block);
+}

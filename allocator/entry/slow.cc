@@ -1,0 +1,94 @@
+// What the entry points do when the thread cache cannot answer: see request.h.
+#include <errno.h>
+#include <string.h>
+
+#include "allocator/entry/next.h"
+#include "allocator/entry/request.h"
+
+namespace hms::entry {
+namespace {
+
+void* out_of_memory() {
+  errno = ENOMEM;
+  return nullptr;
+}
+
+// jemalloc and the kernel may leave any errno behind, also when they succeed in the end.
+template <typename Allocate>
+void* guarded(size_t size, const void* caller, Allocate allocate) {
+  if (size > kMaxRequest) return out_of_memory();
+  void* block;
+  {
+    ErrnoKeeper keeper;
+    block = allocate(choose(size, caller));
+  }
+  return block != nullptr ? block : out_of_memory();
+}
+
+// Ours to ours. Without rules a block stays on the placement that it has.
+void* reallocate_ours(void* block, size_t size, Choice choice) {
+  const bool routed = gate_closed.load(std::memory_order_relaxed);
+  return alloc::reallocate(block, size, routed ? choice.placement : alloc::placement_of(block));
+}
+
+// Between two allocators, either way round.
+void* reallocate_across(void* block, size_t size, Choice choice) {
+  void* moved = choice.door == Door::kForward ? next_allocator().malloc(size)
+                                              : alloc::allocate(size, choice.placement);
+  if (moved == nullptr) return nullptr;
+  const size_t old_size = usable(block);
+  memcpy(moved, block, old_size < size ? old_size : size);
+  release_slow(block);
+  return moved;
+}
+
+}  // namespace
+
+void* allocate_slow(size_t size, const void* caller) {
+  return guarded(size, caller, [size](Choice c) {
+    return c.door == Door::kForward ? next_allocator().malloc(size)
+                                    : alloc::allocate(size, c.placement);
+  });
+}
+
+void* allocate_zeroed_slow(size_t size, const void* caller) {
+  return guarded(size, caller, [size](Choice c) {
+    return c.door == Door::kForward ? next_allocator().calloc(1, size)
+                                    : alloc::allocate_zeroed(size, c.placement);
+  });
+}
+
+void* allocate_aligned_slow(size_t alignment, size_t size, const void* caller) {
+  return guarded(size, caller, [alignment, size](Choice c) -> void* {
+    if (c.door == Door::kForward) return next_allocator().memalign(alignment, size);
+    if (alignment > alloc::kMaxAlignment) return nullptr;
+    return alloc::allocate_aligned(alignment, size, c.placement);
+  });
+}
+
+void* reallocate(void* block, size_t size, const void* caller) {
+  return guarded(size, caller, [block, size](Choice c) -> void* {
+    if (alloc::owns(block) && c.door == Door::kPlace) return reallocate_ours(block, size, c);
+    if (c.door == Door::kForward && !alloc::owns(block)) {
+      return next_allocator().realloc(block, size);
+    }
+    return reallocate_across(block, size, c);
+  });
+}
+
+void release_slow(void* block) {
+  if (block == nullptr) return;
+  ErrnoKeeper keeper;
+  if (alloc::owns(block)) {
+    alloc::deallocate(block);
+  } else {
+    release_foreign(block);
+  }
+}
+
+size_t usable(const void* block) {
+  if (block == nullptr) return 0;
+  return alloc::owns(block) ? alloc::usable_size(block) : foreign_usable_size(block);
+}
+
+}  // namespace hms::entry
