@@ -5,35 +5,17 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "runtime/support/result.h"
+#include "runtime/topology/cost_table.h"
+#include "runtime/topology/properties.h"
 
 namespace hms::topology {
-
-using Id = uint32_t;  // session id: one counter over all object types, never reused; 0 is no object
-
-// Where a number comes from, least trusted first.
-enum class Provenance { kAssumed, kSlit, kPciLink, kDriver, kHwloc, kHmat, kDeclared, kMeasured };
-const char* to_string(Provenance p);
-
-// A number that knows where it comes from.
-struct Sourced {
-  double value = 0;
-  Provenance from = Provenance::kAssumed;
-};
-
-// Best case, one initiator alone. Bandwidth in bytes/s, latency in ns, granularity in bytes.
-struct Properties {
-  std::optional<Sourced> bandwidth;
-  std::optional<Sourced> latency;
-  uint64_t granularity = 64;
-  uint32_t capabilities = 0;  // HMS_CAP_*
-};
 
 enum class TargetKind { kDram, kHbm, kCxl, kPmem, kDevice, kUnknown };
 enum class InitiatorKind { kCpu, kGpu, kNic, kGeneric };
@@ -47,12 +29,14 @@ struct Target {
   TargetKind kind = TargetKind::kUnknown;
   uint64_t bytes = 0;
   uint64_t free_bytes = 0;
-  uint32_t capabilities = 0;     // HMS_CAP_*
-  uint32_t must_understand = 0;  // subset that hides the target from queries that do not opt in
-  int node = -1;                 // OS node that holds its pages, -1: not a node
-  bool emulated = false;         // laid over `node`; capacity is ours, not the machine's
-  int kernel_tier = -1;          // memory_tiering tier, -1: unknown
-  Provenance from = Provenance::kAssumed;
+  uint32_t capabilities = 0;      // HMS_CAP_*
+  uint32_t must_understand = 0;   // subset that hides the target from queries that do not opt in
+  int node = -1;                  // OS node that holds its pages, -1: not a node
+  bool emulated = false;          // laid over `node`; capacity is ours, not the machine's
+  int kernel_tier = -1;           // memory_tiering tier, -1: unknown
+  int interleave_weight = -1;     // kernel's weighted-interleave weight, -1: unknown
+  uint64_t side_cache_bytes = 0;  // memory-side cache in front of it, 0: none known
+  Provenance from = Provenance::kAssumed;  // of `kind`; the capacity is always what the source says
 };
 
 struct Initiator {
@@ -115,6 +99,10 @@ class Topology {
   // "xml:FILE", "synthetic:SPEC", "tiers:SPEC", "sysfs:ROOT" (a recorded /sys tree). Empty:
   // $HMS_TOPOLOGY, else live.
   static Result<std::shared_ptr<const Topology>> load(const std::string& source);
+  // Reads the source of `previous` again. What is still there keeps its id; the ids of what went
+  // stay dead, even if it comes back. The generation grows by one if anything but free bytes
+  // changed.
+  static Result<std::shared_ptr<const Topology>> rescan(const Topology& previous);
 
   const std::vector<Target>& targets() const { return targets_; }
   const std::vector<Initiator>& initiators() const { return initiators_; }
@@ -126,24 +114,37 @@ class Topology {
 
   const Target* target(Id id) const;
   const Initiator* initiator(Id id) const;
+  const Link* link(Id id) const;
+  const Bridge* bridge(Id id) const;
   const Target* find_target(const std::string& key) const;  // by key, then by label
   const Initiator* find_initiator(const std::string& key) const;
 
-  Path path(Id initiator, Id target) const;
-  // Targets in the order asked for, reachable by *every* initiator of the query. Ties keep key
-  // order.
+  // The best path by bandwidth or latency (other orders: bandwidth).
+  Path path(Id initiator, Id target, Order by = Order::kBandwidth) const;
+  // Targets in the order asked for, reachable by *every* initiator of the query. A total
+  // order: worst over the set, then its mean, then the other number, then distance, then key order;
+  // targets without the number come last.
   Result<std::vector<Match>> find(const Query& query) const;
 
  private:
   friend class Builder;
+  friend class PathSearch;
+  // What queries use: the direct statement first, else the best path over links and bridges.
+  std::optional<Properties> cost(Id initiator, Id target, Order by) const;
+  const Properties* direct(Id initiator, Id target) const;
+  // A CPU cannot use memory that says it is not CPU-accessible, whatever links exist.
+  static bool usable(const Initiator& initiator, const Target& target);
+
   std::string source_;
+  std::string scope_;
   uint64_t generation_ = 0;
   std::vector<Target> targets_;
   std::vector<Initiator> initiators_;
   std::vector<Link> links_;
   std::vector<Bridge> bridges_;
-  // Direct statements (HMAT, measured), keyed (initiator, target); they override computed paths.
-  std::map<std::pair<Id, Id>, Properties> direct_;
+  std::unordered_map<Id, uint32_t> index_;         // object id -> place in its vector
+  std::vector<std::vector<uint32_t>> links_from_;  // by initiator: places in links_
+  CostTable direct_;  // statements about pairs (HMAT, SLIT, measured ...); override computed paths
 };
 
 }  // namespace hms::topology
