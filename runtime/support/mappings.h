@@ -1,0 +1,35 @@
+// What the address space of this process holds: mappings, existing pages, the policy in force.
+// The second half of the kernel port (os.h); the same conventions: 0 or -errno, nothing allocated.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hms::os {
+
+// One mapping (or a run of equal ones) of /proc/PID/maps.
+struct Mapping {
+  uintptr_t begin = 0;
+  uintptr_t end = 0;
+  bool writable = false;
+  bool shared = false;
+  bool anonymous = false;  // no file behind it
+};
+
+// Calls `visit` for each mapping that overlaps [begin, end), in address order, until it returns
+// false. -errno if /proc does not tell.
+using MappingVisitor = bool (*)(void* context, const Mapping& mapping);
+int visit_mappings(uintptr_t begin, uintptr_t end, MappingVisitor visit, void* context);
+
+// out[i] & 1: page i exists (for files: is cached). -ENOMEM if the range has a hole.
+int resident(void* addr, size_t bytes, unsigned char* out);
+// Whether the mapping at `addr` has the default memory policy, that is: none of its own.
+int range_policy_is_default(void* addr, bool* is_default);
+// Faults a range in for reading: nothing new comes into existence where pages exist already, but
+// the marks of NUMA balancing, which hide pages from move_pages, go away. -EINVAL before
+// Linux 5.14.
+int populate_read(void* addr, size_t bytes);
+// mremap(2); *out is its result.
+int remap(void* addr, size_t old_bytes, size_t new_bytes, int flags, void* new_addr, void** out);
+
+}  // namespace hms::os
