@@ -42,12 +42,14 @@ struct TargetCounters {
 };
 
 struct WindowRecord {
-  Counter base;      // 0: unused
-  Counter bytes;     // reserved
-  Counter frontier;  // bytes from base that may hold pages
-  Counter target;    // index into targets
-  Counter stripe;    // 0, or bytes per stripe where neighbours alternate between nodes
-  Counter reserved[3];
+  Counter base;            // 0: unused
+  Counter bytes;           // reserved
+  Counter frontier;        // bytes from base that may hold pages
+  Counter target;          // index into targets
+  Counter stripe;          // 0, or bytes per stripe where neighbours alternate between nodes
+  Counter stripe_targets;  // the targets that a striped window alternates between, one bit each; 0:
+                           // any
+  Counter reserved[2];
 };
 
 enum class StatsState : uint32_t { kRunning = 1, kExited = 2 };

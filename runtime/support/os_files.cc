@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,17 @@ int create_full_file(int dir, const char* name, size_t bytes) {
   close(fd);
   unlinkat(dir, name, 0);
   return -refused;
+}
+
+int read_owned_file(int dir, const char* name, unsigned owner, void* out, size_t bytes) {
+  int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  struct stat st;
+  bool fine = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == owner;
+  ssize_t got = fine ? pread(fd, out, bytes, 0) : -1;
+  int r = got >= 0 ? static_cast<int>(got) : fine ? -errno : -EPERM;
+  close(fd);
+  return r;
 }
 
 int remove_file(int dir, const char* name) { return unlinkat(dir, name, 0) == 0 ? 0 : -errno; }
@@ -79,6 +91,8 @@ int process_start_time(int pid, uint64_t* out) {
   *out = strtoull(at, nullptr, 10);
   return *out == 0 ? -EIO : 0;
 }
+
+bool process_exists(int pid) { return kill(pid, 0) == 0 || errno != ESRCH; }
 
 int process_owner(int pid, unsigned* out) {
   char path[32];

@@ -14,6 +14,9 @@ int open_private_dir(const char* path, unsigned owner, bool create);
 // Makes a new file of `bytes` whose space is really there: a mapping of it cannot meet SIGBUS
 // because the file system ran full. Descriptor or -errno.
 int create_full_file(int dir, const char* name, size_t bytes);
+// Reads at most `bytes` of a regular file of `owner` in a directory; bytes or -errno. Never blocks,
+// follows no link.
+int read_owned_file(int dir, const char* name, unsigned owner, void* out, size_t bytes);
 int remove_file(int dir, const char* name);
 void close_file(int fd);
 
@@ -29,6 +32,8 @@ unsigned effective_user();
 // When a process started, in clock ticks after boot (field 22 of /proc/PID/stat, proc(5)): tells a
 // reused pid apart. 0 = self. -errno when /proc does not tell.
 int process_start_time(int pid, uint64_t* out);
+// True unless the kernel says that there is no such process.
+bool process_exists(int pid);
 // The user that /proc/PID belongs to, whose directory holds the page of that process.
 int process_owner(int pid, unsigned* out);
 // The path that this process runs, cut to the buffer and terminated; bytes or -errno.

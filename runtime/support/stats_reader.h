@@ -1,0 +1,55 @@
+// Reading the counter page of another process. Nothing in a page is trusted: it is a file that its
+// process, or anybody with its user's rights, can fill with anything.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/support/result.h"
+
+namespace hms {
+
+// One target of one process; bytes unless said otherwise.
+struct TargetStats {
+  std::string key;
+  int node = -1;  // -1: whatever the kernel chooses
+  bool emulated = false;
+  uint64_t quota = UINT64_MAX;  // UINT64_MAX: none
+  uint64_t allocated = 0, freed = 0, live = 0;
+  uint64_t charged = 0, charged_peak = 0;
+  uint64_t refused_quota = 0, refused_full = 0, refused_system = 0;  // extent requests
+  uint64_t spilled = 0;
+  uint64_t migrated_pages = 0;
+  uint64_t resident = 0, verified_pages = 0, misplaced_pages = 0;
+};
+
+struct WindowStats {
+  uint64_t base = 0;
+  uint64_t bytes = 0;    // that may hold pages
+  uint64_t target = 0;   // index into ProcessStats::targets
+  uint64_t stripes = 0;  // 0, or a bit for each target that the window alternates between
+};
+
+struct ProcessStats {
+  int pid = 0;
+  uint64_t start_time = 0;
+  std::string program;
+  bool exited = false;
+  bool audited = false;  // resident, verified, misplaced hold the state at the end
+  uint64_t threads = 0, policy_calls = 0, slow_events = 0;
+  std::vector<TargetStats> targets;
+  std::vector<WindowStats> windows;
+};
+
+// Decodes a page: counts that cannot be are 0, strings are cut and cleaned, windows that make no
+// sense are left out. Fails only when it is no page of this version.
+Result<ProcessStats> parse_stats(const void* page, size_t bytes);
+
+// Asks the kernel where the pages of the process's windows are (move_pages without a destination)
+// and replaces resident, verified and misplaced in `stats`. HMS_EPERM without the right to ask,
+// HMS_ENODEV when the process is gone, HMS_EPARTIAL when `seconds` were over before the end.
+Status verify_pages(ProcessStats* stats, double seconds);
+
+}  // namespace hms
