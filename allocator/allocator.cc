@@ -1,0 +1,177 @@
+// The allocator's interface: see allocator.h. Hit paths are in fast_path.h.
+#include "allocator/allocator.h"
+
+#include <string.h>
+
+#include "allocator/account.h"
+#include "allocator/blocks.h"
+#include "allocator/bootstrap.h"
+#include "allocator/extent_hooks.h"
+#include "allocator/fast_path.h"
+#include "allocator/jemalloc.h"
+#include "allocator/placements.h"
+#include "allocator/setup.h"
+#include "runtime/support/os.h"
+
+namespace hms::alloc {
+namespace {
+
+// jemalloc resizes in place only from its large classes on.
+constexpr size_t kMinResizable = size_t{16} << 10;
+
+// From here on a block of a page-multiple class is page aligned, and slabs start on pages; beyond,
+// jemalloc must be told.
+constexpr size_t kNaturalAlignment = os::kPageSize;
+
+bool is_bootstrap(const void* block) {
+  return page_mark(reinterpret_cast<uintptr_t>(block)) == kBootstrapMark;
+}
+
+// The smallest cached class whose blocks all have the alignment: a multiple of it, since slabs
+// start on pages. kCachedClasses if there is none.
+unsigned aligned_class(size_t alignment, size_t size) {
+  if (alignment > kNaturalAlignment || size > kMaxCachedSize) return kCachedClasses;
+  unsigned size_class = cached_class(size > alignment ? size : alignment);
+  while (size_class < kCachedClasses && (kClassSizes[size_class] & (alignment - 1)) != 0) {
+    ++size_class;
+  }
+  return size_class;
+}
+
+void* take_one(const Request& request, PlacementId placement) {
+  void* block = nullptr;
+  return take_blocks(*placement_state(placement), request, 1, &block) == 1 ? block : nullptr;
+}
+
+void* allocate_large(size_t size, PlacementId placement, int flags) {
+  unsigned size_class = class_of(size);
+  return take_one({class_size(size_class), size_class, flags}, placement);
+}
+
+// A block of a cached class, through the cache if the thread has one.
+void* allocate_class(unsigned size_class, PlacementId placement) {
+  Cache* cache = cache_for(placement);
+  if (cache == nullptr) return take_one({kClassSizes[size_class], size_class, 0}, placement);
+  Bin& bin = cache->bins[size_class];
+  if (bin.top != bin.base) return *--bin.top;
+  return refill_and_pop(cache, size_class, placement);
+}
+
+// Requests larger than this cannot be met; also keeps the arithmetic of classes from overflowing.
+bool impossible(size_t size) { return size > kMaxSize || size > region.bytes; }
+
+size_t copy_size(size_t a, size_t b) { return a < b ? a : b; }
+
+void* move_block(void* block, size_t old_size, size_t size, PlacementId placement) {
+  void* fresh = allocate(size, placement);
+  if (fresh == nullptr) return nullptr;
+  memcpy(fresh, block, copy_size(old_size, size));
+  deallocate(block);
+  return fresh;
+}
+
+}  // namespace
+
+void* allocate_slow(size_t size, PlacementId placement) {
+  if (ensure_started() == Entry::kBootstrap) return bootstrap_allocate(size, 1);
+  if (impossible(size)) return nullptr;
+  if (size > kMaxCachedSize) return allocate_large(size, placement, 0);
+  return allocate_class(cached_class(size), placement);
+}
+
+void deallocate_slow(void* block) {
+  auto address = reinterpret_cast<uintptr_t>(block);
+  unsigned mark = page_mark(address);
+  // 0: an address inside our region where no block starts. Whatever it is, it is not a block.
+  if (mark == kBootstrapMark || mark == 0) return;
+  unsigned size_class = mark - 1;
+  Cache* cache =
+      size_class < kCachedClasses ? cache_for(region.placement[window_of(address)]) : nullptr;
+  if (cache == nullptr) return give_blocks(&block, 1, size_class);
+  spill_and_push(&cache->bins[size_class], size_class, block);
+}
+
+void* allocate(size_t size, PlacementId placement) { return allocate_placed(size, placement); }
+
+void* allocate_zeroed(size_t size, PlacementId placement) {
+  // Fresh memory is zero already, and jemalloc knows which is; small blocks are cheaper to clear.
+  if (size > kMaxCachedSize && ensure_started() == Entry::kReady) {
+    return impossible(size) ? nullptr : allocate_large(size, placement, MALLOCX_ZERO);
+  }
+  void* block = allocate(size, placement);
+  if (block != nullptr) memset(block, 0, size);
+  return block;
+}
+
+void* allocate_aligned(size_t alignment, size_t size, PlacementId placement) {
+  if (alignment <= 16) return allocate(size, placement);
+  if (ensure_started() == Entry::kBootstrap) return bootstrap_allocate(size, alignment);
+  if (impossible(size) || alignment > kMaxAlignment) return nullptr;
+  unsigned size_class = aligned_class(alignment, size);
+  if (size_class < kCachedClasses) return allocate_class(size_class, placement);
+  if (alignment <= kNaturalAlignment) return allocate_large(size, placement, 0);
+  size_class = class_of(good_size(size, alignment));
+  int flags = static_cast<int>(MALLOCX_ALIGN(alignment));
+  return take_one({size == 0 ? 1 : size, size_class, flags}, placement);
+}
+
+void* reallocate(void* block, size_t size, PlacementId placement) {
+  size_t old_size = usable_size(block);
+  if (impossible(size)) return nullptr;
+  if (placement_of(block) == placement && !is_bootstrap(block)) {
+    if (class_size(class_of(size)) == old_size) return block;
+    if (resize_in_place(block, size, 0, 1) >= size && size >= kMinResizable) return block;
+  }
+  return move_block(block, old_size, size, placement);
+}
+
+size_t resize_in_place(void* block, size_t size, size_t extra, size_t alignment) {
+  size_t old_size = usable_size(block);
+  if (old_size < kMinResizable || size < kMinResizable || is_bootstrap(block) || impossible(size)) {
+    return old_size;
+  }
+  if ((reinterpret_cast<uintptr_t>(block) & (alignment - 1)) != 0) return old_size;
+  if (extra > kMaxSize - size) extra = kMaxSize - size;
+  begin_attempt();
+  int flags = MALLOCX_TCACHE_NONE;
+  if (alignment > kNaturalAlignment) flags |= static_cast<int>(MALLOCX_ALIGN(alignment));
+  size_t new_size = hmsje_xallocx(block, size, extra, flags);
+  if (new_size != old_size) note_resize(block, old_size, new_size);
+  return new_size;
+}
+
+void deallocate(void* block) { deallocate_owned(block); }
+
+size_t usable_size(const void* block) {
+  unsigned mark = page_mark(reinterpret_cast<uintptr_t>(block));
+  if (mark == kBootstrapMark) return bootstrap_size(block);
+  return mark == 0 ? 0 : class_size(mark - 1);
+}
+
+size_t good_size(size_t size, size_t alignment) {
+  if (size > kMaxSize) return 0;
+  unsigned size_class = alignment <= 16 ? class_of(size) : aligned_class(alignment, size);
+  if (size_class < kCachedClasses || alignment <= kNaturalAlignment) {
+    return class_size(size_class < kCachedClasses ? size_class : class_of(size));
+  }
+  return hmsje_nallocx(size == 0 ? 1 : size, static_cast<int>(MALLOCX_ALIGN(alignment)));
+}
+
+bool owns(const void* address) { return in_region(reinterpret_cast<uintptr_t>(address)); }
+
+PlacementId placement_of(const void* block) {
+  return region.placement[window_of(reinterpret_cast<uintptr_t>(block))];
+}
+
+const TargetRef& target_of(const void* block) {
+  auto address = reinterpret_cast<uintptr_t>(block);
+  Leg* leg = leg_of(address);
+  return leg == nullptr ? default_account()->target : account_of(*leg, address)->target;
+}
+
+void set_quota(const char* target_key, uint64_t bytes) {
+  ensure_started();
+  set_account_quota(target_key, bytes);
+}
+
+}  // namespace hms::alloc

@@ -1,0 +1,88 @@
+// jemalloc's side of a leg: its configuration, and arenas made on demand.
+#include <stddef.h>
+
+#include "allocator/extent_hooks.h"
+#include "allocator/jemalloc.h"
+#include "allocator/leg.h"
+#include "allocator/region.h"
+#include "allocator/setup.h"
+#include "runtime/support/log.h"
+
+// Read by jemalloc after its own environment variable, so that a MALLOC_CONF meant for the
+// program's jemalloc cannot undo what correctness here depends on:
+//   tcache:false           its thread caches mix the blocks of all arenas
+//   retain:true            address space is never given up: see the hooks
+//   narenas:1              automatic arenas serve only our own few structures
+//   oversize_threshold:0   no arena of its own for huge blocks
+//   muzzy_decay_ms:0       dirty -> decommitted, with no lazily purged state between
+//   dirty_decay_ms         jemalloc's default: idle memory goes back within 10 s of activity
+//   background_thread      no thread in a host program that did not ask for one
+//   abort                  never ends the host
+// Debian's build has cache_oblivious compiled out (tested): a 16 KiB block takes 16 KiB, not 20, as
+// exact quotas and page-aligned blocks need; naming the option would print an error.
+const char* hmsje_malloc_conf_2_conf_harder =
+    "tcache:false,retain:true,narenas:1,oversize_threshold:0,"
+    "dirty_decay_ms:10000,muzzy_decay_ms:0,background_thread:false,percpu_arena:disabled,"
+    "abort:false,abort_conf:false,metadata_thp:disabled,thp:default";
+
+namespace hms::alloc {
+namespace {
+
+// arena_config_t of jemalloc 5.3.0 (arena_types.h). With metadata_use_hooks false, jemalloc's own
+// records stay in ordinary memory: not on a small fast tier, not in our quotas.
+struct ArenaConfig {
+  extent_hooks_t* hooks;
+  bool metadata_use_hooks;
+};
+
+// jemalloc grows retained space by a factor each time; in a small region one leg must not take it
+// all.
+void limit_growth(unsigned index) {
+  constexpr size_t kMaxGrowth = size_t{256} << 20;
+  size_t limit = window_bytes() / 8;
+  if (limit > kMaxGrowth) limit = kMaxGrowth;
+  size_t mib[3];
+  size_t depth = 3;
+  if (hmsje_mallctlnametomib("arena.0.retain_grow_limit", mib, &depth) != 0) return;
+  mib[1] = index;
+  hmsje_mallctlbymib(mib, depth, nullptr, nullptr, &limit, sizeof limit);
+}
+
+Arena* make_arena(Leg* leg) {
+  auto* arena = static_cast<Arena*>(internal_allocate(sizeof(Arena)));
+  if (arena == nullptr) return nullptr;
+  arena->hooks = kExtentHooks;
+  arena->leg = leg;
+  ArenaConfig config = {&arena->hooks, false};
+  size_t length = sizeof arena->index;
+  int error = hmsje_mallctl("experimental.arenas_create_ext", &arena->index, &length, &config,
+                            sizeof config);
+  if (error != 0) {
+    log_once(LogLevel::kError, "arena", "no memory for another arena (jemalloc: errno %d)", error);
+    hmsje_dallocx(arena, MALLOCX_TCACHE_NONE);
+    return nullptr;
+  }
+  limit_growth(arena->index);
+  return arena;
+}
+
+}  // namespace
+
+void* internal_allocate(size_t bytes) {
+  return hmsje_mallocx(bytes, MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE | MALLOCX_ZERO);
+}
+
+Arena* arena_of(Leg* leg, unsigned slot) {
+  std::atomic<Arena*>& cell = leg->arenas[slot % kMaxArenas];
+  Arena* arena = cell.load(std::memory_order_acquire);
+  if (arena != nullptr) return arena;
+  LockGuard guard(setup_lock());
+  arena = cell.load(std::memory_order_acquire);
+  if (arena == nullptr) {
+    arena = make_arena(leg);
+    cell.store(arena, std::memory_order_release);
+  }
+  return arena;
+}
+
+}  // namespace hms::alloc

@@ -1,0 +1,64 @@
+// The hit paths, to be inlined into entry points.
+//
+// Budget (x86-64, gcc -O2): malloc hit about 14 instructions with two branches that never fail on a
+// hit, free hit about 20 with four. No lock, no atomic read-modify-write, no system call, no call.
+#pragma once
+
+#include "allocator/allocator.h"
+#include "allocator/region.h"
+#include "allocator/size_classes.h"
+#include "allocator/thread_cache.h"
+
+namespace hms::alloc {
+
+void* allocate_slow(size_t size, PlacementId placement);
+void deallocate_slow(void* block);
+
+// allocate(size, kDefaultPlacement).
+inline void* allocate_default(size_t size) {
+  if (__builtin_expect(size <= kMaxCachedSize, 1)) {
+    Bin& bin = thread_state.main.bins[cached_class(size)];
+    void** top = bin.top;
+    // Empty also when this thread has no cache yet: both are null.
+    if (__builtin_expect(top != bin.base, 1)) {
+      bin.top = top - 1;
+      return top[-1];
+    }
+  }
+  return allocate_slow(size, kDefaultPlacement);
+}
+
+inline void* allocate_placed(size_t size, PlacementId placement) {
+  Cache* cache = existing_cache(placement);
+  if (__builtin_expect(size <= kMaxCachedSize && cache != nullptr, 1)) {
+    Bin& bin = cache->bins[cached_class(size)];
+    void** top = bin.top;
+    if (__builtin_expect(top != bin.base, 1)) {
+      bin.top = top - 1;
+      return top[-1];
+    }
+  }
+  return allocate_slow(size, placement);
+}
+
+// deallocate(block). A block goes to the bin of its own placement, told by its address, whatever
+// thread or entry point frees it.
+inline void deallocate_owned(void* block) {
+  auto address = reinterpret_cast<uintptr_t>(block);
+  unsigned size_class = page_mark(address) - 1;
+  if (__builtin_expect(size_class < kCachedClasses, 1)) {
+    Cache* cache = existing_cache(region.placement[window_of(address)]);
+    if (__builtin_expect(cache != nullptr, 1)) {
+      Bin& bin = cache->bins[size_class];
+      void** top = bin.top;
+      if (__builtin_expect(top != bin.limit, 1)) {
+        bin.top = top + 1;
+        *top = block;
+        return;
+      }
+    }
+  }
+  deallocate_slow(block);
+}
+
+}  // namespace hms::alloc

@@ -1,0 +1,55 @@
+// fork: the child must find no lock held by a thread that it does not have.
+//
+// Locks above jemalloc's (placements, accounts, setup) are taken before the fork, in that order,
+// before jemalloc takes its own. The carving locks lie below jemalloc's and cannot be taken here
+// without a deadlock; they are reset in the child instead, which is sound because carving publishes
+// its result with its last store (leg.cc).
+#include <sched.h>
+
+#include <atomic>
+
+#include "allocator/account.h"
+#include "allocator/allocator.h"
+#include "allocator/placements.h"
+#include "allocator/region.h"
+#include "allocator/setup.h"
+
+namespace hms::alloc {
+namespace {
+
+// The allocator and the entry points may both have registered these handlers: only the outermost
+// pair acts.
+__thread unsigned depth = 0;
+
+void release() {
+  setup_lock().unlock();
+  unlock_accounts();
+  unlock_placements();
+}
+
+}  // namespace
+
+void before_fork() {
+  if (depth++ > 0) return;
+  lock_placements();
+  lock_accounts();
+  setup_lock().lock();
+}
+
+void after_fork_parent() {
+  if (depth == 0 || --depth > 0) return;
+  release();
+}
+
+void after_fork_child() {
+  if (depth == 0 || --depth > 0) return;
+  Leg* last = nullptr;
+  for (unsigned i = 0; i < region.windows; ++i) {
+    Leg* leg = region.leg[i];
+    if (leg != nullptr && leg != last) leg->lock.reset();
+    last = leg;
+  }
+  release();
+}
+
+}  // namespace hms::alloc

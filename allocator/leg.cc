@@ -1,0 +1,226 @@
+// Windows and extents of a leg: see leg.h.
+#include "allocator/leg.h"
+
+#include <errno.h>
+
+#include "allocator/extent_hooks.h"
+#include "allocator/region.h"
+#include "allocator/strict_pages.h"
+#include "runtime/support/counters.h"
+#include "runtime/support/log.h"
+
+namespace hms::alloc {
+namespace {
+
+constexpr size_t kGrowStep = os::kHugePageSize;
+constexpr size_t kMaxGrowStep = size_t{64} << 20;
+constexpr uintptr_t kMapStep = os::kPageSize << kPageShift;  // what one page of the page map covers
+
+uintptr_t round_up(uintptr_t value, uintptr_t unit) { return (value + unit - 1) & ~(unit - 1); }
+
+// Offsets and pages for the stripe functions are relative to the windows' common start.
+uintptr_t window_base(uintptr_t address) {
+  return region.base + (uintptr_t{window_of(address)} << region.window_shift);
+}
+
+uint64_t first_page(uintptr_t address) { return window_base(address) >> kPageShift; }
+
+void record_windows(const Leg& leg, uintptr_t start, size_t bytes) {
+  auto target = static_cast<uint64_t>(leg.plan.account->counters - stats()->targets);
+  const Stripes* stripes = leg.plan.stripes;
+  uint64_t stripe = stripes == nullptr ? 0 : stripes->pages ? os::kPageSize : kRunBytes;
+  for (size_t done = 0; done < bytes; done += window_bytes()) {
+    WindowRecord& record = stats()->windows[window_of(start + done)];
+    record.bytes.store(window_bytes(), std::memory_order_relaxed);
+    record.target.store(target, std::memory_order_relaxed);
+    record.stripe.store(stripe, std::memory_order_relaxed);
+    record.base.store(start + done, std::memory_order_release);
+  }
+}
+
+// An extent may cross into the next window of the same leg.
+void record_frontier(uintptr_t from, uintptr_t to) {
+  for (uintptr_t at = from; at < to; at = window_base(at) + window_bytes()) {
+    uintptr_t base = window_base(at);
+    uintptr_t end = to - base < window_bytes() ? to - base : window_bytes();
+    stats()->windows[window_of(at)].frontier.store(end, std::memory_order_relaxed);
+  }
+}
+
+int apply_policy(const Leg& leg, uintptr_t start, size_t bytes, os::Policy policy,
+                 const os::NodeMask& nodes) {
+  if (policy == os::Policy::kDefault) return 0;
+  stats()->policy_calls.fetch_add(1, std::memory_order_relaxed);
+  int r = os::set_range_policy(reinterpret_cast<void*>(start), bytes, policy, nodes);
+  if (r == 0) return 0;
+  leg.plan.account->counters->refused_system.fetch_add(1, std::memory_order_relaxed);
+  log_once(LogLevel::kWarning, "mbind",
+           "the kernel refuses memory policies (mbind: errno %d); memory is placed by first touch, "
+           "and strict placements fail. A container's seccomp profile or cpuset may be the reason",
+           -r);
+  return r;
+}
+
+// The runs of one target each get its node. Runs that lie side by side on one target become one
+// mapping again: the kernel merges equal policies.
+int apply_stripes(const Leg& leg, uintptr_t from, uintptr_t to) {
+  while (from < to) {
+    uintptr_t base = window_base(from);
+    Stripe stripe = stripe_at(*leg.plan.stripes, from - base, first_page(from));
+    uintptr_t end = base + (stripe.end < window_bytes() ? stripe.end : window_bytes());
+    if (end > to) end = to;
+    int node = leg.plan.stripes->account[stripe.target]->target.node;
+    if (node >= 0) {
+      os::NodeMask nodes;
+      nodes.set(node);
+      int r = apply_policy(leg, from, end - from, os::Policy::kPreferred, nodes);
+      if (r != 0 && leg.plan.verify) return r;
+    }
+    from = end;
+  }
+  return 0;
+}
+
+bool needs_run_policies(const Leg& leg) {
+  return leg.plan.stripes != nullptr && !leg.plan.stripes->pages &&
+         leg.plan.policy != os::Policy::kDefault;
+}
+
+// Steps grow with the leg, so a large heap is a few hundred system calls and a small one commits
+// little (mlockall(MCL_FUTURE) faults in what is mapped writable).
+bool grow_writable(Leg* leg, uintptr_t needed) {
+  size_t step = kGrowStep;
+  while (step < kMaxGrowStep && step < (leg->writable - leg->window_start) / 8) step *= 2;
+  uintptr_t end = round_up(needed, step);
+  if (end < needed || end > leg->limit) end = leg->limit;
+  if (end > leg->mapped) {
+    uintptr_t mapped = round_up(end - region.base, kMapStep) + region.base;
+    if (mapped > leg->limit) mapped = leg->limit;
+    if (!commit_page_map(leg->mapped, mapped)) return false;
+    leg->mapped = mapped;
+  }
+  if (os::commit(reinterpret_cast<void*>(leg->writable), end - leg->writable) != 0) {
+    leg->plan.account->counters->refused_system.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
+  if (needs_run_policies(*leg) && apply_stripes(*leg, leg->writable, end) != 0) return false;
+  leg->writable = end;
+  return true;
+}
+
+// Bytes of an extent per target of a striped leg. Every window starts its stripes anew.
+struct Parts {
+  uint64_t bytes[kMaxStripeTargets] = {};
+};
+
+Parts parts_of(const Stripes& stripes, uintptr_t start, size_t bytes) {
+  Parts parts;
+  uintptr_t end = start + bytes;
+  while (start < end) {
+    uintptr_t base = window_base(start);
+    uintptr_t stop = base + window_bytes() < end ? base + window_bytes() : end;
+    count_stripes(stripes, start - base, stop - base, first_page(start), parts.bytes);
+    start = stop;
+  }
+  return parts;
+}
+
+void uncharge_stripes(Leg* leg, const Parts& parts, unsigned targets) {
+  for (unsigned t = 0; t < targets; ++t) {
+    if (parts.bytes[t] == 0) continue;
+    uncharge(leg->plan.stripes->account[t], parts.bytes[t], leg->plan.guard_node);
+  }
+}
+
+bool charge_stripes(Leg* leg, uintptr_t start, size_t bytes) {
+  const Stripes& stripes = *leg->plan.stripes;
+  Parts parts = parts_of(stripes, start, bytes);
+  for (unsigned t = 0; t < stripes.targets; ++t) {
+    if (parts.bytes[t] == 0) continue;
+    if (charge(stripes.account[t], parts.bytes[t], leg->plan.guard_node) != Charge::kDone) {
+      uncharge_stripes(leg, parts, t);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool charge_extent(Leg* leg, uintptr_t start, size_t bytes) {
+  if (leg->plan.stripes != nullptr) return charge_stripes(leg, start, bytes);
+  return charge(leg->plan.account, bytes, leg->plan.guard_node) == Charge::kDone;
+}
+
+void uncharge_extent(Leg* leg, uintptr_t start, size_t bytes) {
+  const Stripes* stripes = leg->plan.stripes;
+  if (stripes == nullptr) return uncharge(leg->plan.account, bytes, leg->plan.guard_node);
+  uncharge_stripes(leg, parts_of(*stripes, start, bytes), stripes->targets);
+}
+
+}  // namespace
+
+int open_window(Leg* leg, size_t bytes) {
+  size_t count = (bytes + window_bytes() - 1) >> region.window_shift;
+  uintptr_t start = claim_windows(leg, leg->plan.placement, count);
+  if (start == 0) return -ENOMEM;
+  size_t length = count << region.window_shift;
+  int r = 0;
+  if (!needs_run_policies(*leg)) {
+    r = apply_policy(*leg, start, length, leg->plan.policy, leg->plan.nodes);
+    if (r != 0 && leg->plan.verify) {
+      unclaim_windows(start, count);
+      return r;
+    }
+  }
+  record_windows(*leg, start, length);
+  leg->window_start = leg->frontier = leg->writable = leg->mapped = start;
+  leg->limit = start + length;
+  return r;
+}
+
+// A new set of windows replaces the old one; the rest of the old is given up. That wastes address
+// space only, at most one window per allocation that is nearly as large as a window.
+uintptr_t carve(Leg* leg, size_t bytes, size_t alignment) {
+  if (bytes > region.bytes || alignment > region.bytes) return 0;
+  LockGuard guard(leg->lock);
+  uintptr_t start = round_up(leg->frontier, alignment);
+  if (leg->limit == 0 || start > leg->limit || bytes > leg->limit - start) {
+    size_t slack = alignment > os::kPageSize ? alignment : 0;
+    int r = open_window(leg, bytes + slack);
+    if (r == -ENOMEM || (r != 0 && leg->plan.verify)) return 0;
+    start = round_up(leg->frontier, alignment);
+  }
+  if (start + bytes > leg->writable && !grow_writable(leg, start + bytes)) return 0;
+  record_frontier(leg->frontier, start + bytes);
+  // Last: a child forked while another thread is here finds the state before or after.
+  leg->frontier = start + bytes;
+  return start;
+}
+
+void uncarve(Leg* leg, uintptr_t start, size_t bytes) {
+  LockGuard guard(leg->lock);
+  if (leg->frontier == start + bytes) leg->frontier = start;
+}
+
+bool commit_extent(Leg* leg, uintptr_t start, size_t bytes) {
+  if (!charge_extent(leg, start, bytes)) return false;
+  if (!leg->plan.verify || place_strictly(*leg, start, bytes)) return true;
+  os::discard(reinterpret_cast<void*>(start), bytes);
+  uncharge_extent(leg, start, bytes);
+  leg->plan.account->counters->refused_full.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
+bool decommit_extent(Leg* leg, uintptr_t start, size_t bytes) {
+  if (os::discard(reinterpret_cast<void*>(start), bytes) != 0) return false;
+  uncharge_extent(leg, start, bytes);
+  return true;
+}
+
+Account* account_of(const Leg& leg, uintptr_t address) {
+  if (leg.plan.stripes == nullptr) return leg.plan.account;
+  uintptr_t base = window_base(address);
+  Stripe stripe = stripe_at(*leg.plan.stripes, address - base, first_page(address));
+  return leg.plan.stripes->account[stripe.target];
+}
+
+}  // namespace hms::alloc

@@ -1,0 +1,77 @@
+// A leg: the part of a placement that lies on one target (or, interleaved, on stripes of several).
+// Owns windows of the region, carves extents from their frontier, and holds the jemalloc arenas
+// whose extents those are.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "allocator/account.h"
+#include "allocator/jemalloc.h"
+#include "allocator/mutex.h"
+#include "allocator/stripes.h"
+#include "runtime/support/os.h"
+
+namespace hms::alloc {
+
+inline constexpr unsigned kMaxArenas = 8;  // per leg; threads spread over them
+
+struct Leg;
+
+// jemalloc hands the hooks back by address: the arena is found from them.
+struct Arena {
+  extent_hooks_t hooks;
+  Leg* leg;
+  unsigned index;  // jemalloc's
+};
+
+// What does not change after registration.
+struct LegPlan {
+  Account* account = nullptr;  // of the target; of the first one when striped
+  const Stripes* stripes = nullptr;
+  os::Policy policy = os::Policy::kDefault;
+  os::NodeMask nodes;
+  uint32_t weight = 1;
+  uint8_t placement = 0;
+  bool guard_node = false;  // refuse before the kernel would spill
+  bool verify = false;      // strict: every page is checked when it is committed
+};
+
+struct Leg {
+  LegPlan plan;
+
+  Mutex lock;                  // carving; a leaf, taken below jemalloc's own locks
+  uintptr_t window_start = 0;  // of the windows in use now
+  uintptr_t frontier = 0;      // addresses from here on were never handed to jemalloc
+  uintptr_t writable = 0;      // end of what is mapped readable and writable
+  uintptr_t mapped = 0;        // end of what the page map covers
+  uintptr_t limit = 0;         // end of the windows in use now
+
+  std::atomic<Arena*> arenas[kMaxArenas] = {};
+  std::atomic<int64_t> live{0};          // bytes handed to threads, what ratios compare
+  std::atomic<int64_t> refused_at{0};    // when it last had no room, 0: not lately (monotonic ns)
+  std::atomic<uint32_t> relief_seen{0};  // the account's `relief` at that time
+};
+
+// Why windows could not be set up; 0 or -errno of the policy call, -ENOMEM when out of windows.
+int open_window(Leg* leg, size_t bytes);
+// Address space for an extent; 0 when there is none.
+uintptr_t carve(Leg* leg, size_t bytes, size_t alignment);
+// Takes a carved range back if nothing was carved after it.
+void uncarve(Leg* leg, uintptr_t start, size_t bytes);
+
+// Charges [start, start + bytes) to the targets it lies on, all or nothing; places and verifies the
+// pages of a strict leg.
+bool commit_extent(Leg* leg, uintptr_t start, size_t bytes);
+// Gives the pages back and uncharges.
+bool decommit_extent(Leg* leg, uintptr_t start, size_t bytes);
+
+// The target that an address is charged to.
+Account* account_of(const Leg& leg, uintptr_t address);
+
+// The arena of a leg for threads with this slot, made at first use. Null when jemalloc has no
+// memory.
+Arena* arena_of(Leg* leg, unsigned slot);
+
+}  // namespace hms::alloc

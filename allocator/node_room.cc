@@ -1,0 +1,87 @@
+// See node_room.h.
+#include "allocator/node_room.h"
+
+#include <time.h>
+
+#include <atomic>
+
+#include "runtime/support/os.h"
+
+namespace hms::alloc {
+namespace {
+
+constexpr int64_t kMinMargin = int64_t{16} << 20;
+constexpr int64_t kMarginDivisor = 50;  // 2 % of what was free: watermarks and per-CPU page lists
+constexpr int64_t kRereadBytes = int64_t{4} << 20;
+constexpr int64_t kRereadNanoseconds = 10'000'000;
+
+struct Room {
+  std::atomic<int64_t> baseline{-1};  // free bytes if nothing of ours were charged; -1: unread
+  std::atomic<int64_t> charged{0};    // by guarded legs of this process
+  std::atomic<int64_t> margin{0};
+  std::atomic<int64_t> measured{0};       // MemFree at the last reading
+  std::atomic<int64_t> since_reading{0};  // charged since
+  std::atomic<int64_t> read_at{0};
+};
+
+Room rooms[os::kMaxNodes];
+
+int64_t now_nanoseconds() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+  return int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+// Two threads may read at once: both store nearly the same numbers.
+void read_again(Room& room, int node) {
+  int64_t free_bytes = os::node_free_bytes(node);
+  if (free_bytes < 0) return;
+  int64_t charged = room.charged.load(std::memory_order_relaxed);
+  int64_t baseline = room.baseline.load(std::memory_order_relaxed);
+  if (baseline < 0) {
+    int64_t margin = free_bytes / kMarginDivisor;
+    room.margin.store(margin > kMinMargin ? margin : kMinMargin, std::memory_order_relaxed);
+  }
+  // Less is free than if every byte of ours were touched: others took memory. More is free with
+  // nothing of ours there: others gave memory back.
+  if (baseline < 0 || free_bytes < baseline - charged || charged == 0) {
+    room.baseline.store(free_bytes + charged, std::memory_order_relaxed);
+  }
+  room.measured.store(free_bytes, std::memory_order_relaxed);
+  room.since_reading.store(0, std::memory_order_relaxed);
+  room.read_at.store(now_nanoseconds(), std::memory_order_relaxed);
+}
+
+bool stale(const Room& room, int64_t bytes) {
+  return room.baseline.load(std::memory_order_relaxed) < 0 ||
+         room.since_reading.load(std::memory_order_relaxed) + bytes > kRereadBytes ||
+         now_nanoseconds() - room.read_at.load(std::memory_order_relaxed) > kRereadNanoseconds;
+}
+
+}  // namespace
+
+bool take_node_room(int node, uint64_t bytes) {
+  if (node < 0 || node >= os::kMaxNodes) return true;
+  Room& room = rooms[node];
+  auto wanted = static_cast<int64_t>(bytes);
+  if (stale(room, wanted)) read_again(room, node);
+  int64_t baseline = room.baseline.load(std::memory_order_relaxed);
+  if (baseline < 0) return true;
+  int64_t charged = room.charged.fetch_add(wanted, std::memory_order_relaxed) + wanted;
+  int64_t since = room.since_reading.fetch_add(wanted, std::memory_order_relaxed) + wanted;
+  int64_t margin = room.margin.load(std::memory_order_relaxed);
+  bool fits = charged <= baseline - margin &&
+              since <= room.measured.load(std::memory_order_relaxed) - margin;
+  if (!fits) {
+    room.charged.fetch_sub(wanted, std::memory_order_relaxed);
+    room.since_reading.fetch_sub(wanted, std::memory_order_relaxed);
+  }
+  return fits;
+}
+
+void give_node_room(int node, uint64_t bytes) {
+  if (node < 0 || node >= os::kMaxNodes) return;
+  rooms[node].charged.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
+}
+
+}  // namespace hms::alloc

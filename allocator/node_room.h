@@ -1,0 +1,22 @@
+// How much of a node may still be committed without pages landing elsewhere.
+//
+// The kernel serves a preferred node only down to its low watermark and then spills silently, so a
+// list "A > B" has to know when A is full before the kernel does. MemFree alone is not enough: what
+// we charged but the program has not touched yet is still free. The estimate is therefore
+//
+//   room = min(MemFree, MemFree when first read - charged since) - margin
+//
+// exact while this process is the only user of the node, and pessimistic when others come. sysfs is
+// read again after a few MiB of charges or some milliseconds, never on a cache hit.
+#pragma once
+
+#include <cstdint>
+
+namespace hms::alloc {
+
+// False when `bytes` more would take the node below its margin. Nodes that cannot be read have
+// room.
+bool take_node_room(int node, uint64_t bytes);
+void give_node_room(int node, uint64_t bytes);
+
+}  // namespace hms::alloc

@@ -1,0 +1,111 @@
+// Reserving the region and handing out its windows: see region.h.
+#include "allocator/region.h"
+
+#include <sys/resource.h>
+
+#include "allocator/allocator.h"
+#include "runtime/support/counters.h"
+#include "runtime/support/log.h"
+#include "runtime/support/os.h"
+
+namespace hms::alloc {
+
+Region region;
+
+namespace {
+
+std::atomic<unsigned> next_window{0};
+
+// ThreadSanitizer aborts the process when a mapping leaves the ranges that it knows, and shadows
+// every byte of it fourfold.
+#if defined(__SANITIZE_THREAD__)
+constexpr size_t kLargestRegion = size_t{16} << 30;
+#else
+constexpr size_t kLargestRegion = size_t{16} << 40;
+#endif
+constexpr size_t kSmallestRegion = size_t{8} << 20;
+// 16 GiB in 256 windows is 64 MiB each; below that fewer windows, never less than 1 MiB each.
+constexpr size_t kSmallestWindow = size_t{1} << 20;
+
+// The base is aligned so that blocks of the largest alignment fit in; small regions cannot afford
+// the slack, and find their aligned blocks by address like everyone else.
+size_t base_alignment(size_t bytes) {
+  return bytes >= 64 * kMaxAlignment ? kMaxAlignment : os::kHugePageSize;
+}
+
+// Under RLIMIT_AS reservations count like memory. Leave a quarter of the limit to stacks, libraries
+// and the program's own mappings.
+size_t largest_allowed() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kLargestRegion;
+  size_t share = limit.rlim_cur / 4 * 3;
+  return share < kLargestRegion ? share : kLargestRegion;
+}
+
+size_t window_size_for(size_t bytes) {
+  size_t window = size_t{1} << (63 - __builtin_clzl(bytes / kMaxWindows));
+  return window < kSmallestWindow ? kSmallestWindow : window;
+}
+
+bool try_reserve(size_t bytes) {
+  size_t window = window_size_for(bytes);
+  size_t windows = bytes / window;
+  if (windows > kMaxWindows) windows = kMaxWindows;
+  if (windows == 0) return false;
+  size_t used = windows * window;
+  size_t map_bytes = used >> kPageShift;
+  size_t alignment = base_alignment(used);
+  map_bytes = (map_bytes + os::kPageSize - 1) & ~(os::kPageSize - 1);
+  void* at = nullptr;
+  if (os::reserve(nullptr, used + alignment + map_bytes, &at) != 0) return false;
+  auto start = reinterpret_cast<uintptr_t>(at);
+  region.base = (start + alignment - 1) & ~(alignment - 1);
+  region.page_map = reinterpret_cast<uint8_t*>(region.base + used);
+  region.window_shift = static_cast<unsigned>(__builtin_ctzl(window));
+  region.windows = static_cast<unsigned>(windows);
+  region.bytes = used;
+  return true;
+}
+
+}  // namespace
+
+bool reserve_region() {
+  for (size_t bytes = largest_allowed(); bytes >= kSmallestRegion; bytes /= 2) {
+    if (try_reserve(bytes)) return true;
+  }
+  log_once(
+      LogLevel::kError, "region",
+      "no address space for a heap (RLIMIT_AS leaves less than 8 MiB); every allocation fails");
+  return false;
+}
+
+uintptr_t claim_windows(Leg* leg, uint8_t placement, size_t count) {
+  unsigned first = next_window.load(std::memory_order_relaxed);
+  do {
+    if (count > region.windows - first) return 0;
+  } while (!next_window.compare_exchange_weak(first, first + static_cast<unsigned>(count)));
+  for (size_t i = 0; i < count; ++i) {
+    region.placement[first + i] = placement;
+    region.leg[first + i] = leg;
+  }
+  return region.base + (uintptr_t{first} << region.window_shift);
+}
+
+void unclaim_windows(uintptr_t start, size_t count) {
+  unsigned first = window_of(start);
+  auto after = first + static_cast<unsigned>(count);
+  next_window.compare_exchange_strong(after, first);
+}
+
+bool commit_page_map(uintptr_t from, uintptr_t to) {
+  constexpr uintptr_t kMask = os::kPageSize - 1;
+  uintptr_t first =
+      reinterpret_cast<uintptr_t>(region.page_map) + ((from - region.base) >> kPageShift);
+  uintptr_t last =
+      reinterpret_cast<uintptr_t>(region.page_map) + ((to - region.base + kMask) >> kPageShift);
+  first &= ~kMask;
+  last = (last + kMask) & ~kMask;
+  return os::commit(reinterpret_cast<void*>(first), last - first) == 0;
+}
+
+}  // namespace hms::alloc

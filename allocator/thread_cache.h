@@ -1,0 +1,64 @@
+// Per-thread caches: bins of free blocks of (placement, size class), in front of the arenas.
+//
+// A bin is an array stack. It starts with room for a few blocks and doubles while the thread keeps
+// missing or overflowing, up to a bound per bin and per thread; when the thread's bytes are used
+// up, bins that were not busy lately give room back. All zero is a valid state in which every
+// request takes the slow path: malloc works before any constructor, in any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "allocator/allocator.h"
+#include "allocator/size_classes.h"
+
+namespace hms::alloc {
+
+struct Bin {
+  void** top;    // one past the last block; == base: empty
+  void** base;   // the array
+  void** limit;  // top may not pass this; == base before the bin is set up
+  void** end;    // of the array
+};
+
+struct Cache {
+  Bin bins[kCachedClasses];
+};
+
+enum class ThreadPhase : uint8_t { kFresh = 0, kLive, kGone };
+
+struct ThreadState {
+  Cache main;      // of the default placement
+  Cache** others;  // by placement; null before the first use of another placement
+  size_t room;     // bytes by which limits may still grow
+  unsigned slot;   // which arena of each leg this thread uses
+  unsigned misses;
+  unsigned victim;  // where the next search for idle room starts
+  ThreadPhase phase;
+  bool starting;  // this thread is starting the allocator
+};
+
+// Initial-exec (compiler flag): one register-relative load, no call.
+extern __thread ThreadState thread_state;
+
+void start_thread_caches();  // once, at the start of the allocator
+
+// The calling thread's cache of a placement; null if it has none (yet), never made here.
+inline Cache* existing_cache(PlacementId placement) {
+  if (placement == kDefaultPlacement) return &thread_state.main;
+  Cache** others = thread_state.others;
+  return others == nullptr ? nullptr : others[placement];
+}
+// The same, made if need be; null when the thread is past its end or there is no memory: use the
+// arenas directly.
+Cache* cache_for(PlacementId placement);
+
+// Out of line parts of the two hit paths. Failure is null.
+void* refill_and_pop(Cache* cache, unsigned size_class, PlacementId placement);
+// Makes room in a full bin, and pushes.
+void spill_and_push(Bin* bin, unsigned size_class, void* block);
+
+// Gives back everything that this thread caches.
+void flush_thread();
+
+}  // namespace hms::alloc
