@@ -1,0 +1,183 @@
+// Preparations of `hms run`: see launch.h.
+#include "cli/launch.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "allocator/routing/sources.h"
+#include "cli/program.h"
+#include "runtime/placement/placement.h"
+#include "runtime/support/config.h"
+#include "runtime/topology/topology.h"
+
+namespace hms::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kLibraryName[] = "libhms_malloc.so";
+
+std::string read_text_file(const std::string& path, std::string* problem) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  if (!file || !(text << file.rdbuf())) *problem = "cannot read the file '" + path + "'";
+  return text.str();
+}
+
+// One statement after the other, each checked under the name of its flag.
+Config from_options(const RunOptions& options, std::string* text) {
+  Config config;
+  auto add = [&](const std::string& statement, const std::string& origin) {
+    parse_config(statement, origin, &config);
+    *text += statement + "\n";
+  };
+  text->clear();
+  if (!options.tiers.empty()) add("tiers " + options.tiers, "--tiers");
+  for (const std::string& quota : options.quotas) add("quota " + quota, "--quota");
+  for (const std::string& rule : options.rules) add(rule, "--rule");
+  if (!options.config_file.empty()) {
+    std::string problem;
+    std::string statements = read_text_file(options.config_file, &problem);
+    if (!problem.empty()) config.problems.push_back("--config: " + problem);
+    add(statements, options.config_file);
+  }
+  if (text->size() > kMaxConfigBytes) {
+    config.problems.push_back("the configuration is longer than " +
+                              std::to_string(kMaxConfigBytes) + " bytes");
+  }
+  return config;
+}
+
+// Resolves every name against the topology that the command will see.
+class Resolver {
+ public:
+  Resolver(const Config& config, const std::string& wanted, std::vector<std::string>* problems)
+      : tiers_(config.tiers), wanted_(wanted), problems_(problems) {}
+
+  // A topology that was asked for by name is loaded even if no rule needs it.
+  void load_if_asked() {
+    if (!tiers_.empty() || !wanted_.empty()) load();
+  }
+
+  void check(const std::string& spec, const std::string& where, bool single) {
+    if (placement_needs_topology(spec)) load();
+    if (failed_) return;
+    Result<Placement> placement = parse_placement(spec, topology_.get());
+    if (!placement.ok()) {
+      problems_->push_back(where + ": " + placement.status().message());
+    } else if (single && placement.value().legs.size() != 1) {
+      problems_->push_back(where + ": '" + spec + "' is more than one target");
+    }
+  }
+
+ private:
+  void load() {
+    if (topology_ != nullptr || failed_) return;
+    std::string source = tiers_.empty() && !wanted_.empty() && wanted_ != "live"
+                             ? wanted_
+                             : routing::topology_source(tiers_);
+    auto loaded = topology::Topology::load(source);
+    if (loaded.ok()) {
+      topology_ = loaded.value();
+      return;
+    }
+    failed_ = true;
+    problems_->push_back("topology '" + source + "': " + loaded.status().message());
+  }
+
+  std::string tiers_, wanted_;
+  std::vector<std::string>* problems_;
+  std::shared_ptr<const topology::Topology> topology_;
+  bool failed_ = false;
+};
+
+}  // namespace
+
+std::vector<std::string> check_configuration(const RunOptions& options, std::string* text) {
+  bool ours = options.has_configuration();
+  Config config = ours ? from_options(options, text) : routing::read_configuration();
+  std::vector<std::string> problems = config.problems;
+  if (!options.tiers.empty() && !options.topology.empty()) {
+    problems.push_back(
+        "--tiers and --topology exclude each other: both say which targets there are");
+  }
+  Resolver resolver(config, options.topology, &problems);
+  resolver.load_if_asked();
+  for (const Quota& quota : config.quotas) resolver.check(quota.target, quota.where, true);
+  for (const Rule& rule : config.rules) resolver.check(rule.placement, rule.where, false);
+  return problems;
+}
+
+std::vector<std::string> configuration_hints(const RunOptions& options) {
+  std::vector<std::string> hints;
+  if (!options.tiers.empty() && options.rules.empty() && options.config_file.empty()) {
+    hints.push_back(
+        "--tiers without --rule: every allocation takes the default placement; add a rule, such as "
+        "--rule 'FIRST>SECOND' with your tiers' names");
+  }
+  return hints;
+}
+
+Result<std::string> find_library() {
+  const char* named = secure_getenv("HMS_LIBRARY");
+  if (named != nullptr) {
+    std::error_code error;
+    fs::path path = fs::absolute(named, error);
+    if (fs::is_regular_file(path, error)) return path.string();
+    return Status(HMS_EIO, std::string("HMS_LIBRARY names '") + named + "', which is not there");
+  }
+  char self[PATH_MAX];
+  ssize_t bytes = readlink("/proc/self/exe", self, sizeof self - 1);
+  if (bytes <= 0)
+    return Status(HMS_EIO, "/proc is not mounted; set HMS_LIBRARY to " + std::string(kLibraryName));
+  fs::path here = fs::path(std::string(self, static_cast<size_t>(bytes))).parent_path();
+  // Build tree first (build/cli/hms), then the layouts that GNUInstallDirs knows.
+  std::vector<fs::path> places = {here.parent_path() / kLibraryName,
+                                  here.parent_path() / "lib" / kLibraryName,
+                                  here.parent_path() / "lib64" / kLibraryName};
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(here.parent_path() / "lib", error)) {
+    std::string name = entry.path().filename().string();
+    bool multiarch = name.find("-linux-gnu") != std::string::npos;
+    if (multiarch) places.push_back(entry.path() / kLibraryName);
+  }
+  for (const fs::path& place : places) {
+    if (fs::is_regular_file(place, error)) return place.string();
+  }
+  return Status(HMS_EIO, std::string(kLibraryName) + " is neither beside '" + here.string() +
+                             "' nor in its lib folders; set HMS_LIBRARY to its path");
+}
+
+Result<std::string> preload_list(const std::string& library) {
+  // The dynamic linker cuts LD_PRELOAD at both.
+  if (library.find_first_of(": ") != std::string::npos) {
+    return Status(HMS_EINVAL, "'" + library +
+                                  "': LD_PRELOAD cannot name a path with a blank or a colon; move "
+                                  "libhms or set HMS_LIBRARY to a link");
+  }
+  const char* present = secure_getenv("LD_PRELOAD");
+  std::string list = library;
+  std::string rest = present != nullptr ? present : "";
+  while (!rest.empty()) {
+    size_t end = rest.find_first_of(": ");
+    std::string entry = rest.substr(0, end);
+    rest = end == std::string::npos ? "" : rest.substr(end + 1);
+    if (entry.empty() || fs::path(entry).filename() == kLibraryName) continue;
+    std::string brings = allocator_in(entry);
+    if (!brings.empty()) {
+      return Status(HMS_EINVAL, "LD_PRELOAD already has '" + entry + "', which brings " + brings +
+                                    "; one program can have one allocator: take it out of "
+                                    "LD_PRELOAD, or run without `hms run`");
+    }
+    list += ":" + entry;
+  }
+  return list;
+}
+
+}  // namespace hms::cli

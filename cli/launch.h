@@ -1,0 +1,42 @@
+// What `hms run` prepares before it starts a command: the configuration, checked as the command
+// will see it, the library, and the environment.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/support/result.h"
+
+namespace hms::cli {
+
+struct RunOptions {
+  std::string tiers;
+  std::vector<std::string> rules;
+  std::vector<std::string> quotas;
+  std::string config_file;
+  std::string topology;
+  std::string report;  // "" none, "-" JSON on stdout, kReportTable, else a file for the JSON
+  bool verbose = false;
+  std::vector<std::string> command;
+
+  bool has_configuration() const {
+    return !tiers.empty() || !rules.empty() || !quotas.empty() || !config_file.empty();
+  }
+};
+inline constexpr char kReportTable[] = "(table)";
+
+// Everything that is wrong with the options, or with the configuration in the environment when the
+// options bring none. `text`: what HMS_CONF is to be; unchanged if the options bring none.
+std::vector<std::string> check_configuration(const RunOptions& options, std::string* text);
+
+// Things that are allowed but rarely meant.
+std::vector<std::string> configuration_hints(const RunOptions& options);
+
+// libhms_malloc.so: $HMS_LIBRARY, or where it lies relative to this binary when built or installed.
+Result<std::string> find_library();
+
+// LD_PRELOAD with the library in front of what is there. Refuses when another allocator or a
+// sanitizer runtime is there already: two allocators in one program free each other's blocks.
+Result<std::string> preload_list(const std::string& library);
+
+}  // namespace hms::cli

@@ -1,0 +1,243 @@
+// `hms run`: starts a program on the memories that rules give it, and reports where its pages were.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/launch.h"
+#include "cli/program.h"
+#include "cli/report.h"
+#include "cli/supervise.h"
+#include "runtime/support/stats_files.h"
+
+namespace hms::cli {
+namespace {
+
+constexpr double kSnapshotSeconds = 5;  // no single look at a process may take longer
+
+void say(const std::string& text) { fprintf(stderr, "hms run: %s\n", text.c_str()); }
+
+// The counter pages of one run: looks at them while it lasts, sums them up at its end.
+class RunWatch {
+ public:
+  explicit RunWatch(std::string dir) : dir_(std::move(dir)), user_(geteuid()) {}
+
+  // Asks the kernel where the pages of each process are, and keeps the answer: a process that is
+  // killed takes its pages with it.
+  void look() {
+    for (const StatsFile& file : list_stats(dir_, user_)) {
+      if (!is_running(file.pid, file.start_time)) continue;
+      Result<ProcessStats> stats = read_stats(file, user_);
+      if (!stats.ok() || stats.value().exited) continue;
+      Status checked = verify_pages(&stats.value(), kSnapshotSeconds);
+      if (checked.ok() || checked.code() == HMS_EPARTIAL) {
+        snapshots_[file.name] = {stats.value(), checked.message()};
+      }
+    }
+  }
+
+  Report sum_up() {
+    Report report;
+    for (const StatsFile& file : list_stats(dir_, user_)) {
+      Result<ProcessStats> stats = read_stats(file, user_);
+      if (!stats.ok()) {
+        say(stats.status().message() + "; left out of the report");
+        continue;
+      }
+      report.processes.push_back(judge(file, stats.value()));
+    }
+    return report;
+  }
+
+  // Pages of processes that outlive the command stay, for `hms stat`.
+  void clean_up() {
+    for (const StatsFile& file : list_stats(dir_, user_)) {
+      if (!is_running(file.pid, file.start_time)) remove_stats(file, user_);
+    }
+    remove_run_directory(dir_);
+  }
+
+ private:
+  struct Snapshot {
+    ProcessStats stats;
+    std::string note;
+  };
+
+  ProcessReport judge(const StatsFile& file, const ProcessStats& stats) {
+    ProcessReport out;
+    out.stats = stats;
+    out.running = !stats.exited && is_running(file.pid, file.start_time);
+    if (stats.audited) {
+      out.verified = Verified::kAtExit;
+      return out;
+    }
+    auto known = snapshots_.find(file.name);
+    if (known == snapshots_.end()) {
+      out.note = "it ended before its pages could be checked; these are its own counters";
+      return out;
+    }
+    out.verified = Verified::kSnapshot;
+    out.note = known->second.note;
+    for (TargetStats& target : out.stats.targets) {
+      target.resident = target.verified_pages = target.misplaced_pages = 0;
+      for (const TargetStats& seen : known->second.stats.targets) {
+        if (seen.key != target.key) continue;
+        target.resident = seen.resident;
+        target.verified_pages = seen.verified_pages;
+        target.misplaced_pages = seen.misplaced_pages;
+      }
+    }
+    return out;
+  }
+
+  std::string dir_;
+  unsigned user_;
+  std::map<std::string, Snapshot> snapshots_;
+};
+
+int write_report(const Report& report, const std::string& where) {
+  fputs(to_table(report).c_str(), stderr);
+  if (where == kReportTable) return 0;
+  std::string text = to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (where == "-") {
+    std::cout << text << std::endl;
+    return std::cout ? 0 : kFailed;
+  }
+  std::ofstream file(where);
+  file << text << "\n";
+  file.close();
+  if (file) return 0;
+  say("cannot write the report to '" + where + "'");
+  return kFailed;
+}
+
+void set_environment(const RunOptions& options, const std::string& configuration) {
+  if (options.has_configuration()) {
+    setenv("HMS_CONF", configuration.c_str(), 1);
+    unsetenv("HMS_CONF_FILE");
+  }
+  if (!options.topology.empty()) setenv("HMS_TOPOLOGY", options.topology.c_str(), 1);
+  if (!options.tiers.empty()) unsetenv("HMS_TOPOLOGY");
+}
+
+// The preload, unless it would break the program. False: refused, after a message.
+bool set_preload(const std::string& path, bool verbose) {
+  Judgement judgement = judge_program(path);
+  if (judgement.preload != Preload::kWorks) {
+    say(judgement.reason + ": libhms is not in effect in it; running it all the same");
+  }
+  if (judgement.preload == Preload::kHarmful) return true;
+  Result<std::string> library = find_library();
+  Result<std::string> list = library.ok() ? preload_list(library.value()) : library;
+  if (!list.ok()) {
+    say(list.status().message());
+    return false;
+  }
+  if (verbose) say("LD_PRELOAD=" + list.value());
+  setenv("LD_PRELOAD", list.value().c_str(), 1);
+  return true;
+}
+
+int run_with_report(const RunOptions& options, const std::string& path) {
+  // Checked now: a report that cannot be written should not cost a run.
+  bool to_file = options.report != kReportTable && options.report != "-";
+  if (to_file && !std::ofstream(options.report, std::ios::app)) {
+    say("cannot write the report to '" + options.report + "'");
+    return kUsage;
+  }
+  Result<std::string> dir = make_run_directory();
+  if (!dir.ok()) {
+    say(dir.status().message());
+    return kFailed;
+  }
+  setenv("HMS_STATS_DIR", dir.value().c_str(), 1);
+  setenv("HMS_STATS_KEEP", "1", 1);
+  setenv("HMS_AUDIT", "1", 1);
+  RunWatch watch(dir.value());
+  // The command sees LD_PRELOAD because this process's environment has it; this process itself was
+  // started without.
+  Ending ending = supervise(path, options.command, [&watch] { watch.look(); });
+  Report report = watch.sum_up();
+  report.command = options.command[0];
+  report.exit_code = ending.exit_code;
+  report.signal = ending.signal;
+  if (report.processes.empty())
+    say("no process of this run had libhms in effect: nothing to report");
+  int written = write_report(report, options.report);
+  watch.clean_up();
+  int code = end_like(ending);
+  return code != 0 ? code : written;
+}
+
+int run(const RunOptions& options) {
+  std::string configuration;
+  std::vector<std::string> problems = check_configuration(options, &configuration);
+  for (const std::string& problem : problems) say(problem);
+  if (!problems.empty()) return kUsage;
+  for (const std::string& hint : configuration_hints(options)) say(hint);
+  FoundCommand command = find_command(options.command[0]);
+  if (command.exit_code != 0) {
+    say(command.message);
+    return command.exit_code;
+  }
+  set_environment(options, configuration);
+  if (options.verbose) {
+    say("running " + command.path);
+    const char* conf = secure_getenv("HMS_CONF");
+    if (conf != nullptr) say("HMS_CONF=" + std::string(conf));
+    setenv("HMS_LOG_LEVEL", "info", 0);
+  }
+  if (!set_preload(command.path, options.verbose)) return kUsage;
+  remove_stale_stats(geteuid());
+  if (options.report.empty()) return exec_command(command.path, options.command);
+  return run_with_report(options, command.path);
+}
+
+void setup(CLI::App& app) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App* sub = app.add_subcommand("run", "Run a program on the memories that rules give it");
+  sub->footer(
+      "Rules: [COND[,COND..]:]PLACEMENT, first match wins, such as\n"
+      "  hms run --rule 'size>=64K:node:2>node:0' --report -- redis-server\n"
+      "See hms-rules(7). The exit code and signals of the program are passed on.");
+  sub->add_option("--tiers", options->tiers, "Targets by name: see `hms topology --help`");
+  sub->add_option("--rule", options->rules, "A rule; may be repeated, first match wins")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  sub->add_option("--quota", options->quotas, "TARGET=SIZE; may be repeated")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  sub->add_option("--config", options->config_file,
+                  "A file of statements, after those of the flags");
+  sub->add_option("--topology", options->topology, "live, xml:FILE, synthetic:SPEC, tiers:SPEC");
+  sub->add_flag(std::string("--report{") + kReportTable + "}", options->report,
+                "Say at the end where the pages are; --report=FILE: also as JSON (- for stdout)");
+  sub->add_flag("--verbose", options->verbose, "Show what is set up");
+  sub->prefix_command();
+  sub->callback([sub, options] {
+    options->command = sub->remaining();
+    if (!options->command.empty() && options->command[0] == "--") {
+      options->command.erase(options->command.begin());
+    }
+    if (options->command.empty()) {
+      say("no command; write it after the options: hms run [OPTIONS] -- COMMAND [ARGUMENTS]");
+      finish(kUsage);
+      return;
+    }
+    finish(run(*options));
+  });
+}
+
+const Command command(setup);
+
+}  // namespace
+}  // namespace hms::cli

@@ -1,0 +1,187 @@
+// `hms stat`: where the memory of a running process is, from outside, now.
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "cli/command.h"
+#include "cli/report.h"
+#include "runtime/support/os_files.h"
+#include "runtime/support/stats_files.h"
+
+namespace hms::cli {
+namespace {
+
+constexpr double kVerifySeconds = 10;
+
+struct StatOptions {
+  int pid = 0;
+  double watch = 0;  // seconds between two looks; 0: one look
+  bool json = false;
+  bool no_verify = false;
+};
+
+void say(const std::string& text) { fprintf(stderr, "hms stat: %s\n", text.c_str()); }
+
+std::vector<StatsFile> pages_of(unsigned user) {
+  std::vector<StatsFile> files = list_all_stats(user);
+  const char* dir = secure_getenv("HMS_STATS_DIR");
+  if (dir != nullptr) {
+    for (const StatsFile& file : list_stats(dir, user)) files.push_back(file);
+  }
+  return files;
+}
+
+// The page of a running process, or a message that says what is in the way.
+Result<StatsFile> find_page(int pid, unsigned* user) {
+  std::string who = "process " + std::to_string(pid);
+  int r = os::process_owner(pid, user);
+  if (r != 0) return Status(HMS_ENODEV, "there is no " + who);
+  bool reused = false;
+  for (const StatsFile& file : pages_of(*user)) {
+    if (file.pid != pid) continue;
+    if (is_running(pid, file.start_time)) return file;
+    reused = true;
+  }
+  if (reused) {
+    return Status(HMS_ENODEV, who +
+                                  " is not the one that libhms knew under this number: that one "
+                                  "has ended, and the number was given away again");
+  }
+  if (*user != geteuid() && geteuid() != 0) {
+    return Status(HMS_EPERM, who + " belongs to user " + std::to_string(*user) +
+                                 "; run as that user or as root");
+  }
+  return Status(HMS_ENODEV, who +
+                                " has no counters: it runs without libhms, or has hardly "
+                                "allocated yet. Start it with `hms run`");
+}
+
+Result<ProcessReport> look(const StatsFile& file, unsigned user, bool verify) {
+  Result<ProcessStats> stats = read_stats(file, user);
+  if (!stats.ok()) return stats.status();
+  ProcessReport report;
+  report.stats = stats.value();
+  report.running = !report.stats.exited;
+  if (!verify) return report;
+  Status checked = verify_pages(&report.stats, kVerifySeconds);
+  bool done = checked.ok() || checked.code() == HMS_EPARTIAL;
+  report.verified = done ? Verified::kNow : Verified::kNever;
+  report.note = checked.message();
+  return report;
+}
+
+void print(const Report& report, bool json, bool redraw) {
+  if (json) {
+    int indent = redraw ? -1 : 2;  // one line for each look
+    std::cout << to_json(report).dump(indent, ' ', false, nlohmann::json::error_handler_t::replace)
+              << std::endl;
+    return;
+  }
+  if (redraw && isatty(STDOUT_FILENO) != 0) std::cout << "\033[H\033[2J";
+  std::cout << to_table(report) << std::flush;
+}
+
+// True when Ctrl-C came, which the caller has blocked.
+bool interrupted_within(double seconds) {
+  sigset_t interrupt;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  timespec timeout;
+  timeout.tv_sec = static_cast<time_t>(seconds);
+  timeout.tv_nsec = static_cast<long>((seconds - static_cast<double>(timeout.tv_sec)) * 1e9);
+  return sigtimedwait(&interrupt, nullptr, &timeout) == SIGINT;
+}
+
+int stat_one(const StatOptions& options) {
+  unsigned user = 0;
+  Result<StatsFile> file = find_page(options.pid, &user);
+  if (!file.ok()) {
+    say(file.status().message());
+    return kFailed;
+  }
+  bool redraw = options.watch > 0;
+  if (redraw) {
+    sigset_t interrupt;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, nullptr);
+  }
+  for (bool first = true;; first = false) {
+    Result<ProcessReport> process = look(file.value(), user, !options.no_verify);
+    if (!process.ok()) {
+      // Between two looks the process may end, and take its page with it.
+      if (!first && !is_running(options.pid, file.value().start_time)) return 0;
+      say(process.status().message());
+      return kFailed;
+    }
+    Report report;
+    report.processes.push_back(process.value());
+    print(report, options.json, redraw);
+    if (!redraw || interrupted_within(options.watch)) return std::cout ? 0 : kFailed;
+    if (!is_running(options.pid, file.value().start_time)) return 0;
+  }
+}
+
+// Every process of this user, or for root of everybody whose pages exist, without asking the
+// kernel.
+int stat_all(const StatOptions& options) {
+  unsigned user = geteuid();
+  remove_stale_stats(user);
+  Report report;
+  for (const StatsFile& file : pages_of(user)) {
+    if (!is_running(file.pid, file.start_time)) continue;
+    Result<ProcessReport> process = look(file, user, false);
+    if (process.ok()) report.processes.push_back(process.value());
+  }
+  if (options.json) {
+    print(report, true, false);
+    return 0;
+  }
+  if (report.processes.empty()) {
+    std::cout << "No process of user " << user << " runs under libhms.\n";
+    return 0;
+  }
+  printf("%8s  %-20s  %8s  %s\n", "PID", "PROGRAM", "THREADS", "COMMITTED");
+  for (const ProcessReport& process : report.processes) {
+    uint64_t charged = 0;
+    for (const TargetStats& target : process.stats.targets) charged += target.charged;
+    printf("%8d  %-20s  %8llu  %s\n", process.stats.pid, process.stats.program.c_str(),
+           static_cast<unsigned long long>(process.stats.threads), human_bytes(charged).c_str());
+  }
+  return 0;
+}
+
+void setup(CLI::App& app) {
+  auto options = std::make_shared<StatOptions>();
+  CLI::App* sub = app.add_subcommand("stat", "Show where the memory of running programs is");
+  sub->footer("Without PID: the processes of this user that run under libhms.");
+  sub->add_option("PID", options->pid, "Process to look at")->check(CLI::PositiveNumber);
+  auto* watch = sub->add_option("--watch", options->watch,
+                                "Again and again, every SECONDS (2), until Ctrl-C or its end")
+                    ->type_name("SECONDS")
+                    ->expected(0, 1)
+                    ->default_str("2")
+                    ->check(CLI::Range(0.1, 86400.0));
+  sub->add_flag("--json", options->json, "JSON; with --watch one line for each look");
+  sub->add_flag("--no-verify", options->no_verify, "Counters only, without asking the kernel");
+  sub->callback([options, watch] {
+    if (watch->count() > 0 && options->pid == 0) {
+      say("--watch needs a process: hms stat PID --watch [SECONDS]");
+      finish(kUsage);
+      return;
+    }
+    finish(options->pid != 0 ? stat_one(*options) : stat_all(*options));
+  });
+}
+
+const Command command(setup);
+
+}  // namespace
+}  // namespace hms::cli
