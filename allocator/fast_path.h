@@ -14,8 +14,9 @@ namespace hms::alloc {
 void* allocate_slow(size_t size, PlacementId placement);
 void deallocate_slow(void* block);
 
-// allocate(size, kDefaultPlacement).
-inline void* allocate_default(size_t size) {
+// allocate(size, kDefaultPlacement); `miss()` is what remains to be done when the bin has no block.
+template <typename Miss>
+inline void* allocate_default_or(size_t size, Miss miss) {
   if (__builtin_expect(size <= kMaxCachedSize, 1)) {
     Bin& bin = thread_state.main.bins[cached_class(size)];
     void** top = bin.top;
@@ -25,7 +26,11 @@ inline void* allocate_default(size_t size) {
       return top[-1];
     }
   }
-  return allocate_slow(size, kDefaultPlacement);
+  return miss();
+}
+
+inline void* allocate_default(size_t size) {
+  return allocate_default_or(size, [size] { return allocate_slow(size, kDefaultPlacement); });
 }
 
 inline void* allocate_placed(size_t size, PlacementId placement) {
@@ -42,8 +47,9 @@ inline void* allocate_placed(size_t size, PlacementId placement) {
 }
 
 // deallocate(block). A block goes to the bin of its own placement, told by its address, whatever
-// thread or entry point frees it.
-inline void deallocate_owned(void* block) {
+// thread or entry point frees it. `miss()` is what remains to be done when the bin has no room.
+template <typename Miss>
+inline void deallocate_owned_or(void* block, Miss miss) {
   auto address = reinterpret_cast<uintptr_t>(block);
   unsigned size_class = page_mark(address) - 1;
   if (__builtin_expect(size_class < kCachedClasses, 1)) {
@@ -58,7 +64,11 @@ inline void deallocate_owned(void* block) {
       }
     }
   }
-  deallocate_slow(block);
+  miss();
+}
+
+inline void deallocate_owned(void* block) {
+  deallocate_owned_or(block, [block] { deallocate_slow(block); });
 }
 
 }  // namespace hms::alloc

@@ -16,5 +16,8 @@ if(NOT HMS_SANITIZE)
 
   # The interposer; not built with sanitizers, which bring an allocator of their own.
   hms_shared_library(hms_malloc cmake/hms_malloc.map ${HMS_ENTRY_SOURCES})
+  # Our own calls of malloc and operator new stay inside, whoever interposes them; and a process that has blocks of
+  # ours can never unload the code that frees them.
+  target_link_options(hms_malloc PRIVATE -Wl,-Bsymbolic-functions -Wl,-z,nodelete)
   set_target_properties(hms_malloc PROPERTIES OUTPUT_NAME hms_malloc)
 endif()

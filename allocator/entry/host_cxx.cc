@@ -42,9 +42,10 @@ void throw_host_bad_alloc() {
   using Throw = void (*)();
   auto throw_bad_alloc = reinterpret_cast<Throw>(find_in_host("_ZSt17__throw_bad_allocv"));
   if (throw_bad_alloc != nullptr) throw_bad_alloc();
-  log_once(LogLevel::kError, "no runtime",
-           "operator new failed in a process without a shared C++ runtime, so std::bad_alloc cannot "
-           "be thrown; the program gets a null pointer");
+  log_once(
+      LogLevel::kError, "no runtime",
+      "operator new failed in a process without a shared C++ runtime, so std::bad_alloc cannot "
+      "be thrown; the program gets a null pointer");
 }
 
 NothrowNew host_nothrow_new() {

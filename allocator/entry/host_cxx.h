@@ -10,8 +10,8 @@ namespace hms::entry {
 
 // The program's std::get_new_handler(), or null.
 std::new_handler host_new_handler();
-// Throws the program's std::bad_alloc. Returns only if the process has no C++ runtime to throw with,
-// after saying so.
+// Throws the program's std::bad_alloc. Returns only if the process has no C++ runtime to throw
+// with, after saying so.
 void throw_host_bad_alloc();
 
 // The runtime's own nothrow operators. They call our throwing ones inside the program's try block,

@@ -15,10 +15,8 @@ namespace {
 
 constexpr int kLgAlignMask = 0x3f;
 
-size_t alignment_of(int flags) {
-  const int lg = flags & kLgAlignMask;
-  return lg == 0 ? 0 : size_t{1} << lg;
-}
+// 1 if the flags ask for none.
+size_t alignment_of(int flags) { return size_t{1} << (flags & kLgAlignMask); }
 
 bool zero_of(int flags) { return (flags & MALLOCX_ZERO) != 0; }
 
@@ -61,9 +59,10 @@ void* reallocate_flagged(void* block, size_t size, int flags, const void* caller
   void* moved;
   if (names_program_arena(flags) || in_program_arena(block) || alignment > kMinAlignment) {
     const bool enough = size <= old_size && size > old_size / 2;
-    const bool aligned = alignment == 0 || reinterpret_cast<uintptr_t>(block) % alignment == 0;
-    moved = enough && aligned && !names_program_arena(flags) ? block
-                                                             : move_flagged(block, size, flags, caller);
+    const bool aligned = reinterpret_cast<uintptr_t>(block) % alignment == 0;
+    moved = enough && aligned && !names_program_arena(flags)
+                ? block
+                : move_flagged(block, size, flags, caller);
   } else {
     moved = reallocate(block, size, caller);
   }
@@ -117,7 +116,7 @@ HMS_ENTRY void sdallocx(void* block, size_t, int flags) { dallocx(block, flags);
 HMS_ENTRY size_t nallocx(size_t size, int flags) {
   const size_t alignment = hms::entry::alignment_of(flags);
   if (size > hms::entry::kMaxRequest - alignment) return 0;
-  return hms::alloc::good_size(size, alignment == 0 ? 1 : alignment);
+  return hms::alloc::good_size(size, alignment);
 }
 
 HMS_ENTRY int mallctlnametomib(const char* name, size_t* mib, size_t* depth) {

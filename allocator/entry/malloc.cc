@@ -70,8 +70,7 @@ void* hms::entry::entry_malloc_address() { return reinterpret_cast<void*>(&mallo
 HMS_ENTRY void free(void* block) { hms::entry::release(block); }
 
 HMS_ENTRY void* calloc(size_t count, size_t size) {
-  return hms::entry::allocate_zeroed(hms::entry::product(count, size),
-                                     __builtin_return_address(0));
+  return hms::entry::allocate_zeroed(hms::entry::product(count, size), __builtin_return_address(0));
 }
 
 HMS_ENTRY void* realloc(void* block, size_t size) {
@@ -85,7 +84,8 @@ HMS_ENTRY void* reallocarray(void* block, size_t count, size_t size) {
 
 HMS_ENTRY void cfree(void* block) { hms::entry::release(block); }
 
-// C23 7.24.3.4 and 7.24.3.5: the sizes are promises of the caller, which the address makes needless.
+// C23 7.24.3.4 and 7.24.3.5: the sizes are promises of the caller, which the address makes
+// needless.
 HMS_ENTRY void free_sized(void* block, size_t) { hms::entry::release(block); }
 HMS_ENTRY void free_aligned_sized(void* block, size_t, size_t) { hms::entry::release(block); }
 
@@ -93,8 +93,7 @@ HMS_ENTRY void free_aligned_sized(void* block, size_t, size_t) { hms::entry::rel
 HMS_ENTRY int posix_memalign(void** out, size_t alignment, size_t size) {
   if (!hms::entry::is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
   ErrnoKeeper keeper;
-  void* block =
-      hms::entry::allocate_aligned_slow(alignment, size, __builtin_return_address(0));
+  void* block = hms::entry::allocate_aligned_slow(alignment, size, __builtin_return_address(0));
   if (block == nullptr) return ENOMEM;
   *out = block;
   return 0;
@@ -135,10 +134,11 @@ HMS_ENTRY int malloc_trim(size_t) {
   return hms::alloc::trim() ? 1 : 0;
 }
 
-// glibc's tuning parameters (M_MMAP_THRESHOLD ...) have no counterpart here. Known ones are accepted
-// without effect, as a program that tunes glibc must not take that for a failure.
+// glibc's tuning parameters (M_MMAP_THRESHOLD ...) have no counterpart here. Known ones are
+// accepted without effect, as a program that tunes glibc must not take that for a failure.
 HMS_ENTRY int mallopt(int parameter, int) {
-  const bool known = parameter == M_MXFAST || (parameter >= M_ARENA_MAX && parameter <= M_TRIM_THRESHOLD);
+  const bool known =
+      parameter == M_MXFAST || (parameter >= M_ARENA_MAX && parameter <= M_TRIM_THRESHOLD);
   return known ? 1 : 0;
 }
 

@@ -61,6 +61,20 @@ const char* file_of(void* function) {
   return dladdr(function, &info) != 0 && info.dli_fname != nullptr ? info.dli_fname : "?";
 }
 
+// True if `first`, what the process calls malloc, is only a way to ours: a program that is no PIE
+// and takes the address of malloc has a jump to it that counts as the function (psABI x86-64,
+// "Function Addresses").
+bool ends_here(void* first) {
+  void* block = reinterpret_cast<void* (*)(size_t)>(first)(1);
+  const bool ours = alloc::owns(block);
+  if (ours) {
+    alloc::deallocate(block);
+  } else {
+    reinterpret_cast<void (*)(void*)>(dlsym(RTLD_DEFAULT, "free"))(block);
+  }
+  return ours;
+}
+
 bool load_next(void* scope) {
   find(next.malloc, scope, "malloc");
   find(next.calloc, scope, "calloc");
@@ -109,9 +123,8 @@ Owner owner_of(const void* block) {
 
 bool find_next_allocator() {
   void* first = dlsym(RTLD_DEFAULT, "malloc");
-  void* const ours = entry_malloc_address();
   const char* sanitizer = sanitizer_name();
-  const bool ahead = first != nullptr && first != ours;
+  const bool ahead = first != nullptr && first != entry_malloc_address() && !ends_here(first);
   if (sanitizer == nullptr && !ahead) return false;
   if (!load_next(ahead ? RTLD_DEFAULT : RTLD_NEXT)) return false;
   if (sanitizer != nullptr) {

@@ -34,8 +34,8 @@ __attribute__((noinline, cold)) void* retry_or_throw(size_t size, size_t alignme
   }
 }
 
-// As above for the nothrow forms: only a new-handler can make a second attempt succeed, and only the
-// host's runtime can catch what it throws.
+// As above for the nothrow forms: only a new-handler can make a second attempt succeed, and only
+// the host's runtime can catch what it throws.
 __attribute__((noinline, cold)) void* retry_or_null(size_t size, size_t alignment) {
   if (hms::entry::host_new_handler() == nullptr) return nullptr;
   if (alignment == 0) {

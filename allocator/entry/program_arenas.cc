@@ -208,7 +208,8 @@ int arena_control(const ArenaCall& c) {
   if (is_name("arena.0.extent_hooks", c.mib, c.depth, true)) return exchange_hooks(c);
   const int error = call(c);
   // The index may come back as an arena of ours.
-  if (error == 0 && is_name("arena.0.destroy", c.mib, c.depth, true)) set_bit(arenas, c.mib[1], false);
+  if (error == 0 && is_name("arena.0.destroy", c.mib, c.depth, true))
+    set_bit(arenas, c.mib[1], false);
   return error;
 }
 

@@ -2,10 +2,13 @@
 // choose(). Failure is null with errno ENOMEM, success leaves errno alone.
 #pragma once
 
+#include <string.h>
+
 #include <cstddef>
 #include <cstdint>
 
 #include "allocator/entry/gate.h"
+#include "allocator/fast_path.h"
 
 // Default visibility in the base symbol version: what interposes libc's and libjemalloc's names.
 #define HMS_ENTRY extern "C" __attribute__((visibility("default")))
@@ -29,10 +32,29 @@ size_t usable(const void* block);
 // Our malloc itself, whoever answers to the name in this process.
 void* entry_malloc_address();
 
-inline void* allocate(size_t size, const void* caller) { return allocate_slow(size, caller); }
-inline void* allocate_zeroed(size_t size, const void* caller) {
-  return allocate_zeroed_slow(size, caller);
+// The hit paths: the gate, then fast_path.h. Misses go to the slow paths, which look after errno.
+inline bool gate_open() {
+  return __builtin_expect(!gate_closed.load(std::memory_order_relaxed), 1);
 }
-inline void release(void* block) { release_slow(block); }
+
+inline void* allocate(size_t size, const void* caller) {
+  const auto miss = [size, caller] { return allocate_slow(size, caller); };
+  return gate_open() ? alloc::allocate_default_or(size, miss) : miss();
+}
+
+inline void* allocate_zeroed(size_t size, const void* caller) {
+  if (!gate_open() || size > alloc::kMaxCachedSize) return allocate_zeroed_slow(size, caller);
+  void* block = allocate(size, caller);
+  return block != nullptr ? memset(block, 0, size) : nullptr;
+}
+
+inline void release(void* block) {
+  const auto miss = [block] { release_slow(block); };
+  if (__builtin_expect(alloc::in_region(reinterpret_cast<uintptr_t>(block)), 1)) {
+    alloc::deallocate_owned_or(block, miss);
+  } else {
+    miss();
+  }
+}
 
 }  // namespace hms::entry
