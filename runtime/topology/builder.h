@@ -29,7 +29,9 @@ class Builder {
   Target* find_target(const std::string& key);
   Initiator* find_initiator(const std::string& key);
   std::vector<Target>& targets() { return t_->targets_; }
+  const std::vector<Target>& targets() const { return t_->targets_; }
   std::vector<Initiator>& initiators() { return t_->initiators_; }
+  const std::vector<Initiator>& initiators() const { return t_->initiators_; }
 
   // A direct statement about one pair. Numbers merge by provenance.
   void state(Id initiator, Id target, const Properties& said);

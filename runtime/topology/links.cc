@@ -31,6 +31,17 @@ std::vector<Rectangle> group(const Cells& cells, bool transposed) {
   return out;
 }
 
+// The distance that all pairs of a rectangle share, if they do.
+std::optional<Sourced> common_distance(const Rectangle& r, const CostTable& said) {
+  const std::optional<Sourced>& first = said.at(r.rows[0], r.columns[0])->distance;
+  for (size_t row : r.rows) {
+    for (size_t column : r.columns) {
+      if (!(said.at(row, column)->distance == first)) return std::nullopt;
+    }
+  }
+  return first;
+}
+
 Cells transpose(const Cells& cells) {
   Cells out;
   for (const auto& [row, columns] : cells) {
@@ -64,6 +75,7 @@ std::vector<Rectangle> merge_rectangles(const CostTable& said, size_t columns) {
     std::vector<Rectangle> by_column = group(transpose(by_cost[c]), true);
     for (Rectangle& r : by_column.size() < by_row.size() ? by_column : by_row) {
       r.properties = costs[c];
+      r.properties.distance = common_distance(r, said);
       out.push_back(std::move(r));
     }
   }

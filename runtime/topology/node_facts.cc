@@ -11,7 +11,16 @@
 namespace hms::topology {
 namespace {
 
-constexpr int kUnreachable = 255;  // ACPI 6.5, 5.2.17: 0xFF, no path
+constexpr int kLocal = 10;         // ACPI 6.5, 5.2.17: a node to itself
+constexpr int kUnreachable = 255;  // the same: 0xFF, no path
+
+// 0: the table does not say.
+int raw_distance(const Nodes& nodes, int from, int to) {
+  auto row = nodes.find(from);
+  if (row == nodes.end()) return 0;
+  auto cell = row->second.distance.find(to);
+  return cell == row->second.distance.end() ? 0 : cell->second;
+}
 
 std::string node_key(int node) { return "node:" + std::to_string(node); }
 
@@ -26,6 +35,7 @@ void add_objects(const Nodes& nodes, Builder* builder) {
     if (facts.bytes > 0) {
       Target t;
       t.key = node_key(node);
+      t.label = facts.label;
       t.bytes = facts.bytes;
       t.free_bytes = facts.free_bytes;
       t.node = node;
@@ -47,19 +57,19 @@ void add_objects(const Nodes& nodes, Builder* builder) {
   }
 }
 
-void state_access(const Nodes& nodes, Builder* builder) {
+void state_access(const Nodes& nodes, Provenance from, Builder* builder) {
   for (const auto& [node, facts] : nodes) {
     Target* target = builder->find_target(node_key(node));
     if (!target) continue;
     for (const Access& access : facts.access) {
       Properties said;
-      if (access.latency) said.latency = Sourced{*access.latency, Provenance::kHmat};
-      if (access.bandwidth) said.bandwidth = Sourced{*access.bandwidth, Provenance::kHmat};
+      if (access.latency) said.latency = Sourced{*access.latency, from};
+      if (access.bandwidth) said.bandwidth = Sourced{*access.bandwidth, from};
       if (!said.latency && !said.bandwidth) continue;
-      for (int from : access.initiators) {
-        auto at = nodes.find(from);
+      for (int origin : access.initiators) {
+        auto at = nodes.find(origin);
         if (at == nodes.end() || !initiates(at->second)) continue;
-        builder->state(builder->find_initiator(initiator_key(from, at->second))->id, target->id,
+        builder->state(builder->find_initiator(initiator_key(origin, at->second))->id, target->id,
                        said);
       }
     }
@@ -79,10 +89,18 @@ class Estimator {
     }
   }
 
-  Properties estimate(int from, int to) const {
+  // Nothing for a pair that the SLIT calls unreachable.
+  std::optional<Properties> estimate(int from, int to) const {
     Properties out;
+    if (raw_distance(nodes_, from, to) == kUnreachable) return std::nullopt;
     auto distance = node_distance(nodes_, from, to);
-    if (!distance) return out;
+    if (!distance) {
+      const auto& local = nodes_.at(to).local_to;
+      if (std::count(local.begin(), local.end(), from) != 0) {
+        out.distance = Sourced{kLocal, Provenance::kHwloc};
+      }
+      return out;
+    }
     out.distance = Sourced{*distance, Provenance::kSlit};
     const Base* base = nearest(from, to);
     if (base) {
@@ -157,7 +175,8 @@ void estimate_rest(const Nodes& nodes, Builder* builder) {
   Estimator estimator(nodes, builder);
   for (const Initiator& i : builder->initiators()) {
     for (const Target& t : builder->targets()) {
-      builder->state(i.id, t.id, estimator.estimate(i.node, t.node));
+      auto estimate = estimator.estimate(i.node, t.node);
+      if (estimate) builder->state(i.id, t.id, *estimate);
     }
   }
 }
@@ -185,37 +204,34 @@ TargetKind guess_kind(const Target& t, const Nodes& nodes, Builder* builder) {
   return ratio <= 0.5 || slow ? TargetKind::kCxl : TargetKind::kUnknown;
 }
 
-void set_kinds(const Nodes& nodes, Builder* builder) {
+void set_kinds(const Nodes& nodes, Provenance stated, Builder* builder) {
   for (Target& t : builder->targets()) {
     auto at = nodes.find(t.node);
     if (at == nodes.end()) continue;
-    if (at->second.bus_kind != TargetKind::kUnknown) {
-      t.kind = at->second.bus_kind;
-      t.from = Provenance::kDriver;
-    } else {
-      t.kind = guess_kind(t, nodes, builder);
-      t.from = at->second.cpus.empty() && t.kind != TargetKind::kUnknown ? Provenance::kHmat
-                                                                         : Provenance::kAssumed;
+    if (at->second.stated_kind != TargetKind::kUnknown) {
+      t.kind = at->second.stated_kind;
+      t.from = stated;
+      continue;
     }
+    t.kind = guess_kind(t, nodes, builder);
+    bool by_numbers = at->second.cpus.empty() && t.kind != TargetKind::kUnknown;
+    t.from = by_numbers ? Provenance::kHmat : Provenance::kAssumed;
   }
 }
 
 }  // namespace
 
 std::optional<double> node_distance(const Nodes& nodes, int from, int to) {
-  auto row = nodes.find(from);
-  if (row == nodes.end()) return std::nullopt;
-  auto cell = row->second.distance.find(to);
-  if (cell == row->second.distance.end()) return std::nullopt;
-  if (cell->second <= 0 || cell->second >= kUnreachable) return std::nullopt;
-  return cell->second;
+  int distance = raw_distance(nodes, from, to);
+  if (distance <= 0 || distance >= kUnreachable) return std::nullopt;
+  return distance;
 }
 
-void add_nodes(const Nodes& nodes, Builder* builder) {
+void add_nodes(const Nodes& nodes, Provenance stated, Provenance kinds, Builder* builder) {
   add_objects(nodes, builder);
-  state_access(nodes, builder);
+  state_access(nodes, stated, builder);
   estimate_rest(nodes, builder);
-  set_kinds(nodes, builder);
+  set_kinds(nodes, kinds, builder);
 }
 
 }  // namespace hms::topology

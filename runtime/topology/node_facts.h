@@ -26,14 +26,18 @@ struct NodeFacts {
   uint64_t side_cache_bytes = 0;
   int kernel_tier = -1;
   int interleave_weight = -1;
-  // What the bus says about the memory; kUnknown: nothing.
-  TargetKind bus_kind = TargetKind::kUnknown;
+  // What the bus or the source says about the memory; kUnknown: nothing.
+  TargetKind stated_kind = TargetKind::kUnknown;
+  std::string label;
+  // Nodes whose CPUs the source calls local to this memory, for where no distances are given.
+  std::vector<int> local_to;
 };
 
 using Nodes = std::map<int, NodeFacts>;  // by OS number
 
-// Objects for the nodes, costs that the firmware states, estimates for the others, kind guesses.
-void add_nodes(const Nodes& nodes, Builder* builder);
+// Objects for the nodes, costs that the source states, estimates for the others, kind guesses.
+// `stated`: where the stated costs come from; `kinds`: where the stated kinds do.
+void add_nodes(const Nodes& nodes, Provenance stated, Provenance kinds, Builder* builder);
 // Distance between two nodes; nothing if the table does not say, or says unreachable (255).
 std::optional<double> node_distance(const Nodes& nodes, int from, int to);
 

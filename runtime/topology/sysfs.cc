@@ -127,7 +127,7 @@ void read_dax_nodes(const Tree& tree, Nodes* nodes) {
     auto node = tree.number(dir + "/target_node");
     if (!node || tree.link(dir + "/driver").find("kmem") == std::string::npos) continue;
     auto at = nodes->find(static_cast<int>(*node));
-    if (at != nodes->end()) at->second.bus_kind = dax_kind(tree.link(dir));
+    if (at != nodes->end()) at->second.stated_kind = dax_kind(tree.link(dir));
   }
 }
 
