@@ -54,17 +54,17 @@ install_packages() {
 # build PRESET [OPTION..]: configures and builds build/PRESET; quiet, unless it fails. Options
 # starting with -D go to the configuration, others to the build.
 build() {
-  local preset=$1 option configure=() compile=() log
+  local preset=$1 option configure=() targets=() log
   shift
   for option; do
-    case $option in -D*) configure+=("$option") ;; *) compile+=("$option") ;; esac
+    case $option in -D*) configure+=("$option") ;; *) targets+=("$option") ;; esac
   done
   mkdir -p "$top/build" || die "cannot write to $top/build"
   log=$top/build/$preset.log
   say "building $preset (log: build/$preset.log)"
   local start=$SECONDS
   (cd "$top" && cmake --preset "$preset" ${configure[@]+"${configure[@]}"} &&
-    cmake --build --preset "$preset" -j "$jobs" ${compile[@]+"${compile[@]}"}) >"$log" 2>&1 || {
+    cmake --build --preset "$preset" -j "$jobs" ${targets[@]+"${targets[@]}"}) >"$log" 2>&1 || {
     grep -nE -A5 'error|Error' "$log" | head -n 60 >&2
     tail -n 15 "$log" >&2
     printf '%s: the %s build failed; its log is %s\n' "${0##*/}" "$preset" "$log" >&2
