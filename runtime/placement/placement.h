@@ -36,7 +36,12 @@ struct Placement {
   Spread spread = Spread::kOrdered;
   bool strict = false;  // NULL/ENOMEM rather than memory outside the list
   std::string spec;     // as written, for reports
-  bool is_default() const { return legs.size() == 1 && legs[0].target.key == "default"; }
+  // Placements that differ in this alone share no memory: whose blocks carry a record of their own
+  // (OpenMP allocators) can tell them from plain ones by the address.
+  unsigned family = 0;
+  bool is_default() const {
+    return family == 0 && legs.size() == 1 && legs[0].target.key == "default";
+  }
 };
 
 // The grammar (docs/rules.md): `default`, `local`, `bandwidth`, `latency`, `capacity`, `locality`,
