@@ -62,17 +62,17 @@ uint64_t holes(PageSpan span, const std::vector<Segment>& segments) {
   return span.bytes() - mapped;
 }
 
-// Moves those pages of the batch that are on none of `nodes` to the listed targets. False: some
-// are still elsewhere.
-bool bring_home(Batch* batch, const os::NodeMask& nodes, const TargetList& list) {
-  if (locate(batch) < 0) return false;
+// Moves those pages of the batch that are on none of `nodes` to the listed targets.
+Status bring_home(Batch* batch, const os::NodeMask& nodes, const TargetList& list) {
+  int r = locate(batch);
+  if (r < 0) return refused(status_of(r), "move_pages, which a strict bind is verified with");
   Batch astray;
   for (size_t i = 0; i < batch->count; ++i) {
     if (batch->node[i] < 0 || nodes.test(batch->node[i])) continue;
     astray.pages[astray.count++] = batch->pages[i];
   }
   for (const BoundTarget* target : list.targets) {
-    if (astray.count == 0) return true;
+    if (astray.count == 0) return {};
     if (target->node < 0) continue;
     bool done[kBatchPages] = {};
     move_to_node(astray, target->node, done);
@@ -82,7 +82,8 @@ bool bring_home(Batch* batch, const os::NodeMask& nodes, const TargetList& list)
     }
     astray.count = left;
   }
-  return astray.count == 0;
+  if (astray.count == 0) return {};
+  return {HMS_ENOMEM, "the targets filled up while the range was populated"};
 }
 
 // Brings a run of absent pages into existence, a piece at a time, so that a machine that fills up
@@ -100,9 +101,8 @@ Status fill_run(PageSpan run, const os::NodeMask& nodes, const TargetList& list)
     }
     Batch batch;
     for (Page page = piece.begin; page < piece.end; ++page) batch.pages[batch.count++] = page;
-    if (!bring_home(&batch, nodes, list)) {
-      return {HMS_ENOMEM, "the targets filled up while the range was populated"};
-    }
+    Status home = bring_home(&batch, nodes, list);
+    if (!home.ok()) return home;
   }
   return {};
 }

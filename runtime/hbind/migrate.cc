@@ -28,13 +28,14 @@ int locate_hidden(Batch* batch) {
   return found ? locate(batch) : 0;
 }
 
-// Calls visit(Batch*) -> Status under the mutex for all pages of the segments.
+// Calls visit(Batch*) -> Status under the mutex for all pages of the segments. Batches end where
+// huge pages do: one that is moved takes all of its pages along, and they shall be counted.
 template <typename Visitor>
 Status for_each_batch(const std::vector<Segment>& segments, std::mutex* mutex, Visitor visit) {
   for (const Segment& segment : segments) {
     for (Page at = segment.span.begin; at < segment.span.end;) {
       Batch batch;
-      Page end = std::min<Page>(segment.span.end, at + kBatchPages);
+      Page end = std::min<Page>(segment.span.end, (at / kBatchPages + 1) * kBatchPages);
       for (; at < end; ++at) batch.pages[batch.count++] = at;
       std::lock_guard<std::mutex> hold(*mutex);
       int r = segment.anonymous ? locate_hidden(&batch) : locate(&batch);
