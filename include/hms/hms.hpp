@@ -29,6 +29,7 @@
 #include <vector>
 
 namespace hms {
+inline namespace v1 {
 
 // A call that failed. what() names the input and the way out.
 class Error : public std::exception {
@@ -409,6 +410,7 @@ bool operator!=(const Allocator<T>& a, const Allocator<U>& b) noexcept {
   return !(a == b);
 }
 
+}  // namespace v1
 }  // namespace hms
 
 #endif  // HMS_HMS_HPP
