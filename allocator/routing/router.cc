@@ -36,6 +36,7 @@ struct SharedVerdicts {
 };
 
 std::atomic<const RuleTable*> rule_table{nullptr};
+// No constructors at run time: requests are routed before ours would run.
 SharedVerdicts verdict_tables[kVerdictTables];
 Verdicts ask_always;
 SiteCache sites;

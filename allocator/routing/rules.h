@@ -32,7 +32,7 @@ size_t class_low(size_t size_class);
 // class or the call site decides.
 inline constexpr alloc::PlacementId kAskRules = UINT16_MAX;
 struct Verdicts {
-  alloc::PlacementId of_class[kSizeClasses];
+  alloc::PlacementId of_class[kSizeClasses] = {};  // constant-initialized: see router.cc
 };
 
 class RuleTable {
