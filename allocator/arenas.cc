@@ -18,12 +18,15 @@
 //   dirty_decay_ms         jemalloc's default: idle memory goes back within 10 s of activity
 //   background_thread      no thread in a host program that did not ask for one
 //   abort                  never ends the host
-// Debian's build has cache_oblivious compiled out (tested): a 16 KiB block takes 16 KiB, not 20, as
-// exact quotas and page-aligned blocks need; naming the option would print an error.
 const char* hmsje_malloc_conf_2_conf_harder =
     "tcache:false,retain:true,narenas:1,oversize_threshold:0,"
     "dirty_decay_ms:10000,muzzy_decay_ms:0,background_thread:false,percpu_arena:disabled,"
     "abort:false,abort_conf:false,metadata_thp:disabled,thp:default";
+
+// With jemalloc's default, a 16 KiB block takes 20 KiB and starts anywhere in its first page: quotas
+// would charge what nobody asked for, and page-aligned requests would need classes of their own.
+// This definition takes the place of jemalloc's (cmake/embed_jemalloc.sh).
+bool hmsje_opt_cache_oblivious = false;
 
 namespace hms::alloc {
 namespace {

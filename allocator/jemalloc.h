@@ -21,6 +21,7 @@ int hmsje_mallctlbymib(const size_t* mib, size_t miblen, void* oldp, size_t* old
                        size_t newlen);
 void hmsje_malloc_stats_print(void (*write)(void*, const char*), void* context, const char* opts);
 extern const char* hmsje_malloc_conf_2_conf_harder;
+extern bool hmsje_opt_cache_oblivious;
 }
 
 namespace hms::alloc {

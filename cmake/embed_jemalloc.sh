@@ -14,10 +14,15 @@ for n in $names; do
   echo "$n hmsje_$n" >>"$work/rename"
   echo "hmsje_$n" >>"$work/keep"
 done
+# jemalloc 5.3.0 reads this option from no configuration string, although the manual says so: weak,
+# so that the allocator's own definition takes its place.
+echo "je_opt_cache_oblivious hmsje_opt_cache_oblivious" >>"$work/rename"
+echo hmsje_opt_cache_oblivious >>"$work/keep"
 ld -r -o "$work/all.o" "$work"/*.o
 # First rename, then localize: objcopy applies --keep-global-symbols to the old names otherwise.
 objcopy --redefine-syms="$work/rename" "$work/all.o" "$work/renamed.o"
-objcopy --keep-global-symbols="$work/keep" "$work/renamed.o" "$output"
+objcopy --keep-global-symbols="$work/keep" "$work/renamed.o" "$work/local.o"
+objcopy --weaken-symbol=hmsje_opt_cache_oblivious "$work/local.o" "$output"
 if nm -g --defined-only "$output" | grep -v ' hmsje_' | grep -v ' DW\.ref\.'; then
   echo "embed_jemalloc.sh: names above would leak" >&2
   exit 1
