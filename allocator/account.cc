@@ -1,7 +1,7 @@
 // Charging targets: see account.h.
 #include "allocator/account.h"
 
-#include <string.h>
+#include <new>
 
 #include <new>
 
@@ -43,7 +43,7 @@ Account* make(const TargetRef& target) {
   size_t index = used.load(std::memory_order_relaxed);
   if (index == kMaxAccounts) return nullptr;
   Account* account = new (slot(index)) Account;
-  account->target = target;
+  account->known.store(new TargetRef(target), std::memory_order_release);
   account->capacity.store(target.capacity, std::memory_order_relaxed);
   account->counters = stats_target(target.key.c_str(), target.node, target.emulated);
   used.store(index + 1, std::memory_order_release);
@@ -86,8 +86,8 @@ Account* account_for(const TargetRef& target) {
   Account* account = find(target.key.c_str());
   if (account == nullptr) return make(target);
   // A quota may have come before the target was known; a rescan may tell a new capacity.
-  if (account->target.node < 0 && target.node >= 0) {
-    account->target = target;
+  if (account->target().node < 0 && target.node >= 0) {
+    account->known.store(new TargetRef(target), std::memory_order_release);
     account->counters->node = target.node;
     account->counters->emulated = target.emulated ? 1 : 0;
   }
@@ -101,7 +101,7 @@ Charge charge(Account* account, uint64_t bytes, bool guard_node) {
     uint64_t limit = limit_of(*account);
     if (now > limit || bytes > limit - now) return refuse(account, now + bytes);
   } while (!account->charged.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
-  if (guard_node && !take_node_room(account->target.node, bytes)) {
+  if (guard_node && !take_node_room(account->target().node, bytes)) {
     account->charged.fetch_sub(bytes, std::memory_order_relaxed);
     account->counters->refused_full.fetch_add(1, std::memory_order_relaxed);
     return Charge::kNoRoom;
@@ -114,7 +114,7 @@ Charge charge(Account* account, uint64_t bytes, bool guard_node) {
 void uncharge(Account* account, uint64_t bytes, bool guard_node) {
   account->charged.fetch_sub(bytes, std::memory_order_relaxed);
   account->counters->charged.fetch_sub(bytes, std::memory_order_relaxed);
-  if (guard_node) give_node_room(account->target.node, bytes);
+  if (guard_node) give_node_room(account->target().node, bytes);
   account->relief.fetch_add(1, std::memory_order_relaxed);
 }
 

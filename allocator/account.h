@@ -16,13 +16,17 @@ namespace hms::alloc {
 
 inline constexpr size_t kMaxAccounts = 128;
 
+// Zero-initialized and never destroyed: malloc works before the first constructor and after the last
+// destructor.
 struct Account {
-  TargetRef target;
+  std::atomic<const TargetRef*> known{nullptr};  // replaced, never freed, when more is learned
   std::atomic<uint64_t> quota{UINT64_MAX};
   std::atomic<uint64_t> capacity{UINT64_MAX};
   std::atomic<uint64_t> charged{0};
   std::atomic<uint32_t> relief{0};  // grows whenever there may be room again
   TargetCounters* counters = nullptr;
+
+  const TargetRef& target() const { return *known.load(std::memory_order_acquire); }
 };
 
 enum class Charge { kDone, kOverQuota, kNoRoom };

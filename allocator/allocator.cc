@@ -166,7 +166,7 @@ PlacementId placement_of(const void* block) {
 const TargetRef& target_of(const void* block) {
   auto address = reinterpret_cast<uintptr_t>(block);
   Leg* leg = leg_of(address);
-  return leg == nullptr ? default_account()->target : account_of(*leg, address)->target;
+  return leg == nullptr ? default_account()->target() : account_of(*leg, address)->target();
 }
 
 void set_quota(const char* target_key, uint64_t bytes) {

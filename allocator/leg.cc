@@ -69,7 +69,7 @@ int apply_stripes(const Leg& leg, uintptr_t from, uintptr_t to) {
     Stripe stripe = stripe_at(*leg.plan.stripes, from - base, first_page(from));
     uintptr_t end = base + (stripe.end < window_bytes() ? stripe.end : window_bytes());
     if (end > to) end = to;
-    int node = leg.plan.stripes->account[stripe.target]->target.node;
+    int node = leg.plan.stripes->account[stripe.target]->target().node;
     if (node >= 0) {
       os::NodeMask nodes;
       nodes.set(node);
