@@ -103,7 +103,7 @@ class RunWatch {
 };
 
 int write_report(const Report& report, const std::string& where) {
-  fputs(to_table(report).c_str(), stderr);
+  if (!report.processes.empty()) fputs(to_table(report).c_str(), stderr);
   if (where == kReportTable) return 0;
   std::string text = to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
   if (where == "-") {
@@ -168,8 +168,9 @@ int run_with_report(const RunOptions& options, const std::string& path) {
   report.command = options.command[0];
   report.exit_code = ending.exit_code;
   report.signal = ending.signal;
-  if (report.processes.empty())
+  if (report.processes.empty()) {
     say("no process of this run had libhms in effect: nothing to report");
+  }
   int written = write_report(report, options.report);
   watch.clean_up();
   int code = end_like(ending);
@@ -222,12 +223,10 @@ void setup(CLI::App& app) {
   sub->add_flag(std::string("--report{") + kReportTable + "}", options->report,
                 "Say at the end where the pages are; --report=FILE: also as JSON (- for stdout)");
   sub->add_flag("--verbose", options->verbose, "Show what is set up");
-  sub->prefix_command();
-  sub->callback([sub, options] {
-    options->command = sub->remaining();
-    if (!options->command.empty() && options->command[0] == "--") {
-      options->command.erase(options->command.begin());
-    }
+  // From the first word of the command on, nothing is ours any more.
+  sub->add_option("COMMAND", options->command, "The program and its arguments")->expected(-1);
+  sub->positionals_at_end();
+  sub->callback([options] {
     if (options->command.empty()) {
       say("no command; write it after the options: hms run [OPTIONS] -- COMMAND [ARGUMENTS]");
       finish(kUsage);

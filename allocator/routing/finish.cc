@@ -26,10 +26,7 @@ void finish_process() {
   if (!stats_is_owner()) return;
   int pid = os::process_id();
   if (finished.exchange(pid) == pid) return;
-  if (audit_wanted) {
-    alloc::audit_residency();
-    stats()->audited.store(1, std::memory_order_release);
-  }
+  if (audit_wanted) alloc::audit_residency();
   stats_finish();
 }
 

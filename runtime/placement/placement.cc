@@ -186,7 +186,8 @@ Status Parser::add_leg(const std::string& word, uint32_t weight) {
   return {};
 }
 
-// An attribute is the ordered list of every target that CPUs can use, best first.
+// An attribute is the ordered list of every target that CPUs can use, best first. Emulated targets
+// stand in for the nodes below them, which would otherwise appear twice.
 Status Parser::fill_attribute(Order order) {
   if (topology_ == nullptr) return error("needs a topology, and none could be loaded");
   topology::Query query;
@@ -197,6 +198,7 @@ Status Parser::fill_attribute(Order order) {
   for (const topology::Match& match : matches.value()) {
     const Target* target = topology_->target(match.target);
     if (target == nullptr || target->node < 0 || placement_.legs.size() == kMaxLegs) continue;
+    if (topology_->emulated() && !target->emulated) continue;
     Result<TargetRef> ref = from_topology(*target);
     if (ref.ok()) placement_.legs.push_back({ref.value(), 1});
   }
