@@ -3,27 +3,21 @@
 
 #include <new>
 
-#include <new>
-
 #include "allocator/mutex.h"
 #include "allocator/node_room.h"
 
 namespace hms::alloc {
 namespace {
 
-// Slots are filled in order and never freed; `used` is published last, so readers need no lock. Raw
-// storage: the first malloc of a process comes before any constructor of ours ran, and the last
-// free after any destructor.
-alignas(Account) unsigned char account_memory[kMaxAccounts * sizeof(Account)];
+// Slots are filled in order and never freed; `used` is published last, so readers need no lock.
+Account accounts[kMaxAccounts];
 std::atomic<size_t> used{0};
 Mutex accounts_lock;
-
-Account* slot(size_t index) { return reinterpret_cast<Account*>(account_memory) + index; }
 
 Account* find(const char* key) {
   size_t count = used.load(std::memory_order_acquire);
   for (size_t i = 0; i < count; ++i) {
-    if (slot(i)->target.key == key) return slot(i);
+    if (accounts[i].target().key == key) return &accounts[i];
   }
   return nullptr;
 }
@@ -31,8 +25,11 @@ Account* find(const char* key) {
 // "default" is made without a lock and without memory: the first malloc of the process needs it.
 // (Eight characters fit into std::string itself.)
 Account* make_default() {
-  Account* account = new (slot(0)) Account;
-  account->target.key = "default";
+  alignas(TargetRef) static char memory[sizeof(TargetRef)];
+  auto* target = new (memory) TargetRef;
+  target->key = "default";
+  Account* account = &accounts[0];
+  account->known.store(target, std::memory_order_release);
   account->counters = stats_target("default", -1, false);
   used.store(1, std::memory_order_release);
   return account;
@@ -42,7 +39,7 @@ Account* make_default() {
 Account* make(const TargetRef& target) {
   size_t index = used.load(std::memory_order_relaxed);
   if (index == kMaxAccounts) return nullptr;
-  Account* account = new (slot(index)) Account;
+  Account* account = &accounts[index];
   account->known.store(new TargetRef(target), std::memory_order_release);
   account->capacity.store(target.capacity, std::memory_order_relaxed);
   account->counters = stats_target(target.key.c_str(), target.node, target.emulated);
@@ -73,11 +70,11 @@ Charge refuse(Account* account, uint64_t wanted) {
 }  // namespace
 
 Account* default_account() {
-  return used.load(std::memory_order_acquire) == 0 ? make_default() : slot(0);
+  return used.load(std::memory_order_acquire) == 0 ? make_default() : &accounts[0];
 }
 
 Account* account_at(size_t index) {
-  return index < used.load(std::memory_order_acquire) ? slot(index) : nullptr;
+  return index < used.load(std::memory_order_acquire) ? &accounts[index] : nullptr;
 }
 
 Account* account_for(const TargetRef& target) {

@@ -16,8 +16,8 @@ namespace hms::alloc {
 
 inline constexpr size_t kMaxAccounts = 128;
 
-// Zero-initialized and never destroyed: malloc works before the first constructor and after the last
-// destructor.
+// Zero-initialized and never destroyed: malloc works before the first constructor and after the
+// last destructor.
 struct Account {
   std::atomic<const TargetRef*> known{nullptr};  // replaced, never freed, when more is learned
   std::atomic<uint64_t> quota{UINT64_MAX};

@@ -23,9 +23,9 @@ const char* hmsje_malloc_conf_2_conf_harder =
     "dirty_decay_ms:10000,muzzy_decay_ms:0,background_thread:false,percpu_arena:disabled,"
     "abort:false,abort_conf:false,metadata_thp:disabled,thp:default";
 
-// With jemalloc's default, a 16 KiB block takes 20 KiB and starts anywhere in its first page: quotas
-// would charge what nobody asked for, and page-aligned requests would need classes of their own.
-// This definition takes the place of jemalloc's (cmake/embed_jemalloc.sh).
+// With jemalloc's default, a 16 KiB block takes 20 KiB and starts anywhere in its first page:
+// quotas would charge what nobody asked for, and page-aligned requests would need classes of their
+// own. This definition takes the place of jemalloc's (cmake/embed_jemalloc.sh).
 bool hmsje_opt_cache_oblivious = false;
 
 namespace hms::alloc {

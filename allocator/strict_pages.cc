@@ -33,7 +33,9 @@ bool all_placed(const Leg& leg, void* const* pages, const int* status, size_t co
 
 }  // namespace
 
-int wanted_node(const Leg& leg, uintptr_t address) { return account_of(leg, address)->target().node; }
+int wanted_node(const Leg& leg, uintptr_t address) {
+  return account_of(leg, address)->target().node;
+}
 
 bool place_strictly(const Leg& leg, uintptr_t start, size_t bytes) {
   if (!fault_in(start, bytes)) return false;
