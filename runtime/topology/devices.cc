@@ -27,28 +27,16 @@ double pci_link_bandwidth(double gigatransfers, int width) {
   return gigatransfers * 1e9 * payload * width / 8;
 }
 
-void add_device(const DeviceFacts& device, const Nodes& nodes, Builder* builder) {
-  Initiator initiator;
-  initiator.key = device_key(device.address);
-  initiator.label = device.name;
-  initiator.kind = device.kind;
-  initiator.node = device.node;
-  Id id = builder->add_initiator(std::move(initiator));
+namespace {
 
-  const std::vector<Target> targets = builder->targets();
-  for (const Target& t : targets) {
-    if (t.node < 0 || t.emulated) continue;
-    // A device reads and writes any node by DMA; its own link is the limit that is known.
-    Properties said;
-    if (device.link_bandwidth > 0) {
-      said.bandwidth = Sourced{device.link_bandwidth, Provenance::kPciLink};
-    }
-    if (auto distance = node_distance(nodes, device.node, t.node)) {
-      said.distance = Sourced{*distance, Provenance::kSlit};
-    }
-    builder->state(id, t.id, said);
-  }
-  if (device.memory_bytes == 0) return;
+// Whether a node is the device's own memory (POWER9 and Grace with their GPUs): then its link to
+// the host is not in the way, and there is no second target for the same memory.
+bool owns(const DeviceFacts& device, const Nodes& nodes, int node) {
+  auto at = nodes.find(node);
+  return at != nodes.end() && !at->second.device.empty() && at->second.device == device.address;
+}
+
+void add_own_memory(const DeviceFacts& device, Id initiator, Builder* builder) {
   Target memory;
   memory.key = device_memory_key(device.address);
   memory.label = device.name.empty() ? "" : device.name + " memory";
@@ -58,13 +46,41 @@ void add_device(const DeviceFacts& device, const Nodes& nodes, Builder* builder)
   memory.capabilities = HMS_CAP_NOT_CPU_ACCESSIBLE | HMS_CAP_VOLATILE | HMS_CAP_ATOMICS;
   memory.must_understand = HMS_CAP_NOT_CPU_ACCESSIBLE;
   memory.from = device.memory_from;
-  Id memory_id = builder->add_target(std::move(memory));
+  Id id = builder->add_target(std::move(memory));
   Properties own;
   own.distance = Sourced{10, Provenance::kAssumed};
-  if (device.memory_bandwidth > 0) {
-    own.bandwidth = Sourced{device.memory_bandwidth, device.memory_from};
+  builder->state(initiator, id, own);
+}
+
+}  // namespace
+
+void add_device(const DeviceFacts& device, const Nodes& nodes, Builder* builder) {
+  Initiator initiator;
+  initiator.key = device_key(device.address);
+  initiator.label = device.name;
+  initiator.kind = device.kind;
+  initiator.node = device.node;
+  Id id = builder->add_initiator(std::move(initiator));
+
+  bool memory_is_node = false;
+  const std::vector<Target> targets = builder->targets();
+  for (const Target& t : targets) {
+    if (t.node < 0 || t.emulated) continue;
+    bool own = owns(device, nodes, t.node);
+    memory_is_node = memory_is_node || own;
+    // A device reads and writes any node by DMA; its own link is the limit that is known.
+    Properties said;
+    if (device.link_bandwidth > 0 && !own) {
+      said.bandwidth = Sourced{device.link_bandwidth, Provenance::kPciLink};
+    }
+    if (own) {
+      said.distance = Sourced{10, Provenance::kAssumed};
+    } else if (auto distance = node_distance(nodes, device.node, t.node)) {
+      said.distance = Sourced{*distance, Provenance::kSlit};
+    }
+    builder->state(id, t.id, said);
   }
-  builder->state(id, memory_id, own);
+  if (device.memory_bytes > 0 && !memory_is_node) add_own_memory(device, id, builder);
 }
 
 }  // namespace hms::topology

@@ -12,10 +12,9 @@ struct DeviceFacts {
   std::string address;  // PCI "0000:41:00.0"
   std::string name;     // for people; may be empty
   InitiatorKind kind = InitiatorKind::kGeneric;
-  int node = -1;                // nearest node, -1: not told
-  double link_bandwidth = 0;    // bytes/s one way, 0: not told
-  uint64_t memory_bytes = 0;    // of its own, 0: none known
-  double memory_bandwidth = 0;  // bytes/s, 0: not told
+  int node = -1;              // nearest node, -1: not told
+  double link_bandwidth = 0;  // bytes/s one way, 0: not told
+  uint64_t memory_bytes = 0;  // of its own, 0: none known
   Provenance memory_from = Provenance::kDriver;
 };
 

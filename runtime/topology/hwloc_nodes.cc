@@ -65,6 +65,8 @@ class Reader {
       facts.bytes = facts.free_bytes = object->attr->numanode.local_memory;
       facts.stated_kind = kind_of(object);
       facts.label = object->subtype ? object->subtype : "";
+      const char* device = info_of(object, "PCIBusID");
+      facts.device = device ? device : "";
       nodes_.emplace(node, std::move(facts));
       objects_.emplace(node, object);
       for (hwloc_obj_t m = object->memory_first_child; m; m = m->next_sibling) note_cache(node, m);

@@ -79,7 +79,7 @@ void state_access(const Nodes& nodes, Provenance from, Builder* builder) {
 // The pairs of the graph with their nodes, so that the estimates below read like their rules.
 class Estimator {
  public:
-  Estimator(const Nodes& nodes, Builder* builder) : nodes_(nodes), builder_(builder) {
+  Estimator(const Nodes& nodes, const Builder* builder) : nodes_(nodes) {
     // Statements of this pass must not become the base of others.
     for (const Target& t : builder->targets()) {
       for (const Initiator& i : builder->initiators()) {
@@ -167,7 +167,6 @@ class Estimator {
   }
 
   const Nodes& nodes_;
-  Builder* builder_;
   std::map<int, std::vector<Base>> stated_;  // by target node
 };
 

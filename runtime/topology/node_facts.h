@@ -29,6 +29,8 @@ struct NodeFacts {
   // What the bus or the source says about the memory; kUnknown: nothing.
   TargetKind stated_kind = TargetKind::kUnknown;
   std::string label;
+  // PCI address of the device that this memory belongs to, where the device's memory is a node.
+  std::string device;
   // Nodes whose CPUs the source calls local to this memory, for where no distances are given.
   std::vector<int> local_to;
 };
