@@ -79,6 +79,9 @@ class Backend {
   virtual hms_status bind(PageSpan span, const BoundTarget& target) = 0;
   // Undoes bind() on a span that is bound to the target; pages stay.
   virtual hms_status unbind(PageSpan span, const BoundTarget& target) = 0;
+  // The span was unmapped, or mapped anew: what bind() and move() did there is gone. For back ends
+  // that keep records of their own.
+  virtual void forgotten(PageSpan, const BoundTarget&) {}
   // Sets held[i] where page i of the batch is on the target now; leaves the others alone.
   virtual void held(const Batch& batch, const BoundTarget& target, bool* held) = 0;
   // Moves existing pages to the target and sets done[i] for those that are there afterwards,

@@ -14,7 +14,6 @@
 namespace {
 
 using hms::fail;
-using hms::Status;
 namespace hbind = hms::hbind;
 
 // Nothing may be thrown across the C boundary; what can be thrown here is bad_alloc.

@@ -43,6 +43,10 @@ bool Engine::vanished(PageSpan piece, const PolicyRef& policy) const {
 }
 
 void Engine::forget(PageSpan span) {
+  ledger_.map().for_each(span, [&](PageSpan part, Slot slot) {
+    const BoundTarget& target = registry_.at(slot);
+    if (target.backend) target.backend->forgotten(part, target);
+  });
   policies_.erase(span);
   ledger_.release(span);
 }
@@ -109,6 +113,11 @@ void Engine::follow(PageSpan from, PageSpan to, bool keep_old) {
   for (const auto& piece : charges) {
     const BoundTarget& target = registry_.at(piece.value);
     PageSpan now = moved(piece.span);
+    // Nodes' policies moved with the mapping; what a driver knows is about addresses.
+    if (target.node < 0 && target.backend && !target.emulated &&
+        target.backend->bind(now, target) != HMS_OK) {
+      continue;
+    }
     PageSpan grown{std::max(now.begin, now.begin + piece.span.pages()), now.end};
     if (!grown.empty() && target.backend && target.backend->charges()) {
       // A range that grows beyond the capacity of its target is not charged for what is too much.

@@ -28,6 +28,7 @@ struct PageSpan {
   bool empty() const { return begin >= end; }
   uint64_t pages() const { return empty() ? 0 : end - begin; }
   uint64_t bytes() const { return pages() * os::kPageSize; }
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): page numbers are what the map is made of
   void* address() const { return reinterpret_cast<void*>(begin * os::kPageSize); }
   bool operator==(const PageSpan& o) const { return begin == o.begin && end == o.end; }
 };

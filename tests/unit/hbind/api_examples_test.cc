@@ -1,10 +1,10 @@
-// The examples of docs/api.md, compiled and run. A test compares the page with this file: each block
-// there stands here between its [name] marks, word for word.
+// The examples of docs/api.md, compiled and run. A test compares the page with this file: each
+// block there stands here between its [name] marks, word for word.
 #include <gtest/gtest.h>
-#include <hms/hms.hpp>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <hms/hms.hpp>
 
 #include <fstream>
 #include <map>

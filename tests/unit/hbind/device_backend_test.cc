@@ -38,6 +38,10 @@ class FakeDevice final : public Backend {
     advised_ -= span.pages();
     return HMS_OK;
   }
+  void forgotten(PageSpan span, const BoundTarget&) override {
+    advised_ -= span.pages();
+    for (Page page = span.begin; page < span.end; ++page) on_device_.erase(page);
+  }
   void held(const Batch& batch, const BoundTarget&, bool* held) override {
     for (size_t i = 0; i < batch.count; ++i) {
       if (on_device_.count(batch.pages[i])) held[i] = true;
@@ -165,6 +169,25 @@ TEST_F(DeviceTest, AnOrderedListRunsFromDeviceToNode) {
   ASSERT_EQ(run(HMS_OP_UNBIND, m, {}), HMS_OK) << message_;
   EXPECT_EQ(device->advised_, 0u);
   EXPECT_TRUE(engine_.query(m.span()).empty());
+}
+
+TEST_F(DeviceTest, UnmappingAndRemappingReachTheDriversRecords) {
+  FakeDevice* device = plug(12, true);
+  Memory m(8), to(8);
+  ASSERT_EQ(run(HMS_OP_BIND, m, {device_id_}), HMS_OK);
+  void* out = nullptr;
+  ASSERT_EQ(engine_.remap(m.page(0), m.bytes(), m.bytes(), MREMAP_MAYMOVE | MREMAP_FIXED,
+                          to.page(0), &out),
+            0);
+  EXPECT_EQ(device->advised_, 8u);
+  EXPECT_EQ(device->binds_, 2) << "the driver has to hear of the new address";
+  EXPECT_EQ(engine_.query(to.span()).size(), 1u);
+  ASSERT_EQ(engine_.unmap(to.page(0), 3 * os::kPageSize), 0);
+  EXPECT_EQ(device->advised_, 5u);
+  // Unmapped behind our back: noticed at the next look.
+  ASSERT_EQ(munmap(to.page(3), 2 * os::kPageSize), 0);
+  EXPECT_EQ(engine_.query(to.span()).size(), 1u);
+  EXPECT_EQ(device->advised_, 3u);
 }
 
 TEST_F(DeviceTest, StrictCountsTheRoomOfTheDevice) {
