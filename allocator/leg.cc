@@ -25,15 +25,24 @@ uintptr_t window_base(uintptr_t address) {
 
 uint64_t first_page(uintptr_t address) { return window_base(address) >> kPageShift; }
 
+uint64_t slot_of(const Account* account) {
+  return static_cast<uint64_t>(account->counters - stats()->targets);
+}
+
 void record_windows(const Leg& leg, uintptr_t start, size_t bytes) {
-  auto target = static_cast<uint64_t>(leg.plan.account->counters - stats()->targets);
+  uint64_t target = slot_of(leg.plan.account);
   const Stripes* stripes = leg.plan.stripes;
+  uint64_t stripe_targets = 0;
+  for (unsigned i = 0; stripes != nullptr && i < stripes->targets; ++i) {
+    stripe_targets |= uint64_t{1} << slot_of(stripes->account[i]);
+  }
   uint64_t stripe = stripes == nullptr ? 0 : stripes->pages ? os::kPageSize : kRunBytes;
   for (size_t done = 0; done < bytes; done += window_bytes()) {
     WindowRecord& record = stats()->windows[window_of(start + done)];
     record.bytes.store(window_bytes(), std::memory_order_relaxed);
     record.target.store(target, std::memory_order_relaxed);
     record.stripe.store(stripe, std::memory_order_relaxed);
+    record.stripe_targets.store(stripe_targets, std::memory_order_relaxed);
     record.base.store(start + done, std::memory_order_release);
   }
 }
