@@ -13,7 +13,8 @@
 namespace hms::alloc {
 namespace {
 
-// A leg without room is left alone for so long, unless something on its target is given back.
+// A leg without room is left alone for so long by requests of that size and above, unless something
+// on its target is given back.
 constexpr int64_t kBackOffNanoseconds = 10'000'000;
 
 int64_t now_nanoseconds() {
@@ -22,15 +23,16 @@ int64_t now_nanoseconds() {
   return int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
 }
 
-bool backing_off(const Leg& leg) {
+bool backing_off(const Leg& leg, size_t size) {
   int64_t since = leg.refused_at.load(std::memory_order_relaxed);
-  if (since == 0) return false;
+  if (since == 0 || size < leg.refused_size.load(std::memory_order_relaxed)) return false;
   return leg.relief_seen.load(std::memory_order_relaxed) ==
              leg.plan.account->relief.load(std::memory_order_relaxed) &&
          now_nanoseconds() - since < kBackOffNanoseconds;
 }
 
-void back_off(Leg* leg) {
+void back_off(Leg* leg, size_t size) {
+  leg->refused_size.store(size, std::memory_order_relaxed);
   leg->relief_seen.store(leg->plan.account->relief.load(std::memory_order_relaxed),
                          std::memory_order_relaxed);
   leg->refused_at.store(now_nanoseconds(), std::memory_order_relaxed);
@@ -68,6 +70,23 @@ void count_allocated(const Leg& leg, void* const* blocks, unsigned count, size_t
   }
 }
 
+// One block of the arena that the flags name, and of no other.
+//
+// When jemalloc's own data of a thread is gone and another key's destructor allocates, mallocx
+// takes from arena 0 whatever its flags say (5.3.0, imalloc and tsd_data_init_nocleanup: such
+// threads count as re-entrant). rallocx still obeys them, given a block that it has to move.
+void* take_block(const Request& request, int flags) {
+  void* block = hmsje_mallocx(request.size, flags);
+  if (block == nullptr || in_region(reinterpret_cast<uintptr_t>(block))) return block;
+  hmsje_dallocx(block, MALLOCX_TCACHE_NONE);
+  const size_t other_class = request.size <= 64 ? 128 : 16;
+  void* moving = hmsje_mallocx(other_class, MALLOCX_TCACHE_NONE | MALLOCX_ZERO);
+  if (moving == nullptr) return nullptr;
+  block = hmsje_rallocx(moving, request.size, flags);
+  if (block == nullptr) hmsje_dallocx(moving, MALLOCX_TCACHE_NONE);
+  return block;
+}
+
 unsigned take_from(Leg* leg, const Request& request, unsigned count, void** out) {
   Arena* arena = arena_of(leg, thread_state.slot);
   if (arena == nullptr) return 0;
@@ -75,7 +94,7 @@ unsigned take_from(Leg* leg, const Request& request, unsigned count, void** out)
   int flags = request.flags | static_cast<int>(MALLOCX_ARENA(arena->index)) | MALLOCX_TCACHE_NONE;
   unsigned taken = 0;
   while (taken < count) {
-    void* block = hmsje_mallocx(request.size, flags);
+    void* block = take_block(request, flags);
     if (block == nullptr) break;
     set_page_mark(reinterpret_cast<uintptr_t>(block), request.size_class + 1);
     out[taken++] = block;
@@ -114,9 +133,9 @@ unsigned take_blocks(const PlacementState& placement, const Request& request, un
   for (unsigned i = 0; i < placement.leg_count; ++i) {
     bool last = i + 1 == placement.leg_count;
     unsigned taken = 0;
-    if (last || !backing_off(*order[i])) {
+    if (last || !backing_off(*order[i], request.size)) {
       taken = take_from(order[i], request, count, out);
-      if (taken == 0 && !last) back_off(order[i]);
+      if (taken == 0 && !last) back_off(order[i], request.size);
     }
     if (taken > 0) {
       if (passed_over != nullptr) {
