@@ -8,6 +8,7 @@
 
 #include <fstream>
 #include <map>
+#include <memory_resource>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -122,6 +123,16 @@ void cpp_example() {
   range.unbind();
   // [end]
   EXPECT_FALSE(up.complete());
+  // [alloc]
+  hms::Placement quick(topology, "cpp-fast>cpp-slow");
+  std::vector<int, hms::Allocator<int>> numbers(quick);
+  numbers.assign(1000, 42);
+  hms::MemoryResource resource(quick);
+  std::pmr::vector<std::pmr::string> words(&resource); /* the strings follow the vector */
+  words.emplace_back("a string that is too long to live within its object");
+  std::printf("on %s\n", hms_target_of(numbers.data()));
+  // [end]
+  EXPECT_STREQ(hms_target_of(numbers.data()), hms_target_of(words[0].data()));
 }
 // clang-format on
 
