@@ -51,6 +51,7 @@ struct Leg {
   std::atomic<Arena*> arenas[kMaxArenas] = {};
   std::atomic<int64_t> live{0};          // bytes handed to threads, what ratios compare
   std::atomic<int64_t> refused_at{0};    // when it last had no room, 0: not lately (monotonic ns)
+  std::atomic<size_t> refused_size{0};   // what it had no room for then; smaller may still fit
   std::atomic<uint32_t> relief_seen{0};  // the account's `relief` at that time
 };
 

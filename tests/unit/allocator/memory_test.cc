@@ -1,0 +1,125 @@
+// Memory behaviour: what is given back, where jemalloc's records lie, what the audit says.
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "allocator/jemalloc.h"
+#include "allocator/region.h"
+#include "allocator/setup.h"
+#include "allocator/size_classes.h"
+#include "tests/unit/allocator/allocator_test_support.h"
+
+namespace hms::alloc::test {
+
+size_t resident_bytes() {
+  FILE* file = fopen("/proc/self/statm", "r");
+  if (file == nullptr) return 0;
+  unsigned long size = 0;
+  unsigned long resident = 0;
+  int fields = fscanf(file, "%lu %lu", &size, &resident);  // NOLINT(cert-err34-c)
+  fclose(file);
+  return fields == 2 ? resident * 4096 : 0;
+}
+
+namespace {
+
+TEST(Memory, TrimReturnsFreedMemoryToTheSystem) {
+  PlacementId id = registered(make({emulated("m:trim", 1024 * kMiB)}));
+  Blocks blocks;
+  size_t before = resident_bytes();
+  for (size_t i = 0; i < 64 * kMiB / 2048; ++i) memset(blocks.add(allocate(2048, id)), 1, 2048);
+  for (int i = 0; i < 16; ++i) memset(blocks.add(allocate(4 * kMiB, id)), 1, 4 * kMiB);
+  EXPECT_GE(resident_bytes(), before + 128 * kMiB);
+  blocks.release();
+  EXPECT_TRUE(trim());
+  EXPECT_LT(resident_bytes(), before + 16 * kMiB);
+  EXPECT_EQ(counters("m:trim")->charged.load(), 0U);
+  EXPECT_EQ(counters("m:trim")->allocated.load(), counters("m:trim")->freed.load());
+}
+
+TEST(Memory, ReturnedPagesComeBackZero) {
+  PlacementId id = registered(make({emulated("m:zero", 1024 * kMiB)}));
+  for (int round = 0; round < 4; ++round) {
+    auto* block = static_cast<unsigned char*>(allocate_zeroed(4 * kMiB, id));
+    ASSERT_NE(block, nullptr);
+    for (size_t i = 0; i < 4 * kMiB; i += 512) ASSERT_EQ(block[i], 0) << i;
+    memset(block, 0xee, 4 * kMiB);
+    deallocate(block);
+    if (round % 2 == 1) trim();
+  }
+}
+
+TEST(Memory, JemallocKeepsItsRecordsOutsideTheRegion) {
+  void* record = internal_allocate(100);
+  ASSERT_NE(record, nullptr);
+  EXPECT_FALSE(owns(record));
+  hmsje_dallocx(record, MALLOCX_TCACHE_NONE);
+  // An arena's records (extents, slab bitmaps) would show as charges beyond what was asked for.
+  PlacementId id = registered(make({emulated("m:exact", 1024 * kMiB)}));
+  Blocks blocks;
+  for (int i = 0; i < 100; ++i) ASSERT_NE(blocks.add(allocate(64 * kKiB, id)), nullptr);
+  EXPECT_EQ(counters("m:exact")->charged.load(), 100 * 64 * kKiB);
+}
+
+TEST(Memory, LargeBlocksArePageAlignedAndTakeTheirSize) {
+  PlacementId id = registered(make({emulated("m:large", 1024 * kMiB)}));
+  for (size_t size : {16 * kKiB, 64 * kKiB, kMiB}) {
+    Blocks blocks;
+    for (int i = 0; i < 4; ++i) {
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(blocks.add(allocate(size, id))) % 4096, 0U);
+    }
+  }
+}
+
+TEST(Memory, PageMapKnowsEveryBlock) {
+  Blocks blocks;
+  for (size_t size = 1; size < 2 * kMiB; size = size * 9 / 8 + 1) {
+    void* block = blocks.add(allocate(size, kDefaultPlacement));
+    auto address = reinterpret_cast<uintptr_t>(block);
+    ASSERT_EQ(page_mark(address), class_of(size) + 1) << size;
+    EXPECT_EQ(usable_size(block), hmsje_sallocx(block, 0)) << size;
+  }
+}
+
+TEST(Memory, ConfigurationCannotBeUndoneByTheEnvironment) {
+  bool tcache = true;
+  size_t length = sizeof tcache;
+  ASSERT_EQ(hmsje_mallctl("opt.tcache", &tcache, &length, nullptr, 0), 0);
+  EXPECT_FALSE(tcache);
+  bool oblivious = true;
+  ASSERT_EQ(hmsje_mallctl("opt.cache_oblivious", &oblivious, &length, nullptr, 0), 0);
+  EXPECT_FALSE(oblivious);
+}
+
+TEST(Memory, AuditCountsWhatIsResident) {
+  PlacementId id = registered(make({emulated("m:audit", 1024 * kMiB)}));
+  Blocks blocks;
+  memset(blocks.add(allocate(8 * kMiB, id)), 1, 3 * kMiB);
+  audit_residency();
+  TargetCounters* c = counters("m:audit");
+  // Transparent huge pages may bring in more than was touched.
+  EXPECT_GE(c->audit_resident.load(), 3 * kMiB);
+  EXPECT_LE(c->audit_resident.load(), 8 * kMiB);
+  EXPECT_EQ(c->audit_verified.load() * 4096, c->audit_resident.load());
+  EXPECT_EQ(c->audit_misplaced.load(), 0U);
+  EXPECT_EQ(stats()->audited.load(), 1U);
+}
+
+TEST(Memory, WindowsKnowTheirFrontier) {
+  PlacementId id = registered(make({emulated("m:window", 1024 * kMiB)}));
+  void* block = allocate(kMiB, id);
+  auto address = reinterpret_cast<uintptr_t>(block);
+  bool found = false;
+  for (const WindowRecord& record : stats()->windows) {
+    uintptr_t base = record.base.load();
+    if (base == 0 || address < base || address >= base + record.bytes.load()) continue;
+    found = true;
+    EXPECT_LE(address + kMiB, base + record.frontier.load());
+    EXPECT_STREQ(stats()->targets[record.target.load()].key, "m:window");
+  }
+  EXPECT_TRUE(found);
+  deallocate(block);
+}
+
+}  // namespace
+}  // namespace hms::alloc::test
