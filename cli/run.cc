@@ -169,7 +169,7 @@ int run_with_report(const RunOptions& options, const std::string& path) {
   report.exit_code = ending.exit_code;
   report.signal = ending.signal;
   if (report.processes.empty()) {
-    say("no process of this run had libhms in effect: nothing to report");
+    say("libhms was in effect in no process of this run: nothing to report");
   }
   int written = write_report(report, options.report);
   watch.clean_up();

@@ -184,11 +184,7 @@ void restore_page(StatsPage* page) {
          kept_page.window_count * sizeof(WindowRecord));
 }
 
-}  // namespace
-
-StatsPage* stats() { return reinterpret_cast<StatsPage*>(page_memory); }
-
-void stats_init() {
+void learn_identity() {
   if (self.known.load(std::memory_order_acquire)) return;
   learn_process();
   const char* dir = secure_getenv("HMS_STATS_DIR");
@@ -199,6 +195,15 @@ void stats_init() {
   }
   fill_header(stats());
   self.known.store(true, std::memory_order_release);
+}
+
+}  // namespace
+
+StatsPage* stats() { return reinterpret_cast<StatsPage*>(page_memory); }
+
+void stats_init() {
+  learn_identity();
+  if (self.keep) stats_publish();
 }
 
 bool stats_is_owner() {
@@ -230,7 +235,7 @@ void stats_publish() {
   if (publication.load(std::memory_order_relaxed) != expected) return;
   if (!publication.compare_exchange_strong(expected, Publication::kBusy)) return;
   int saved_errno = errno;
-  stats_init();
+  learn_identity();
   bool done = (self.launcher_dir[0] != 0 && publish_in(true)) || publish_in(false);
   publication.store(done ? Publication::kDone : Publication::kRefused, std::memory_order_release);
   errno = saved_errno;

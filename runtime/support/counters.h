@@ -82,7 +82,8 @@ TargetCounters* stats_target(const char* key, int node, bool emulated);
 // paths after the process has shown that it allocates (a short-lived process leaves no file).
 void stats_publish();
 // Remembers who this process is and what a launcher asked for (HMS_STATS_DIR, HMS_STATS_KEEP),
-// which the program may overwrite later. Called once at start; stats_publish() does it otherwise.
+// which the program may overwrite later. Called once at start; stats_publish() does it otherwise. A
+// launcher that keeps pages gets one of every process, so it is published here.
 void stats_init();
 // False in a child of vfork or clone, which runs in the memory of the process that owns the page.
 bool stats_is_owner();

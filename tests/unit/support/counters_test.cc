@@ -105,7 +105,7 @@ TEST_F(StatsPageTest, AKeptFileOutlivesItsProcess) {
   EXPECT_EQ(in_child([] {
               stats_init();
               stats_target("node:0", 0, false)->allocated.store(7);
-              stats_finish();  // never published before
+              stats_finish();
               return 0;
             }),
             0);
@@ -115,6 +115,15 @@ TEST_F(StatsPageTest, AKeptFileOutlivesItsProcess) {
   EXPECT_TRUE(seen.value().exited);
   EXPECT_EQ(seen.value().targets.at(0).allocated, 7u);
   EXPECT_FALSE(is_running(seen.value().pid, seen.value().start_time));
+}
+
+TEST_F(StatsPageTest, ALauncherSeesEveryProcessFromTheStart) {
+  setenv("HMS_STATS_KEEP", "1", 1);
+  EXPECT_EQ(in_child([this] {
+              stats_init();
+              return files().size() == 1 ? 0 : 1;
+            }),
+            0);
 }
 
 TEST_F(StatsPageTest, AForkedChildHasAPageOfItsOwn) {
