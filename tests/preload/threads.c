@@ -44,7 +44,8 @@ static atomic_int destroyed;
 static void destroy_value(void* value) {
   free(value);
   free(malloc(777));
-  if (atomic_fetch_add(&destroyed, 1) % 3 == 0) pthread_setspecific(keys[0], malloc(50));
+  const int nth = atomic_fetch_add(&destroyed, 1);
+  if (nth % 3 == 0 && pthread_getspecific(keys[0]) == NULL) pthread_setspecific(keys[0], malloc(50));
 }
 
 static void* with_keys(void* unused) {
