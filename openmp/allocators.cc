@@ -1,0 +1,271 @@
+// The table of allocators: see allocators.h.
+#include "openmp/allocators.h"
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <new>
+
+#include "openmp/fork.h"
+#include "openmp/memory.h"
+#include "openmp/partitioner.h"
+#include "openmp/runtime_link.h"
+#include "runtime/support/log.h"
+
+namespace hms::omp {
+namespace {
+
+// Bit 30, generation, place: 1, 10 and 20 bits. Clang up to 19 passes handles in the clauses of C
+// programs through an int, so they must not be wider.
+constexpr Handle kTag = Handle{1} << 30;
+constexpr Handle kTagMask = ~(kTag - 1);
+constexpr unsigned kPlaceBits = 20;
+constexpr Handle kPlaceMask = (Handle{1} << kPlaceBits) - 1;
+constexpr Handle kGenerationStep = Handle{1} << kPlaceBits;
+constexpr size_t kChunk = 4096;
+constexpr size_t kChunks = (size_t{1} << kPlaceBits) / kChunk;
+constexpr size_t kMaxPlaces = kChunk * kChunks - 1;  // the last handle is kSetToDefault's
+// Free places wait in a line of at least this length, so that a handle means something else only
+// after a million more allocators.
+constexpr size_t kWaiting = 1024;
+
+struct Slot {
+  std::atomic<Handle> handle{0};  // 0: free
+  Allocator* allocator = nullptr;
+  Handle next_handle = 0;
+};
+
+// Slots never move and are never unmapped, so that any word can be looked up without a lock.
+std::atomic<Slot*> chunks[kChunks];
+std::atomic<Allocator*> predefined[kPredefinedAllocators];
+std::atomic<Allocator*> gnu_pinned;
+
+struct FreePlaces {
+  std::deque<size_t> places;
+  size_t used = 0;
+};
+FreePlaces& free_places() {
+  static auto* const all = new FreePlaces;
+  return *all;
+}
+
+// Place of a new allocator, from the free ones or a new one; -1 when a million are in use.
+ptrdiff_t take_place() {
+  FreePlaces& f = free_places();
+  const bool full = f.used == kMaxPlaces;
+  if (f.places.size() > (full ? 0 : kWaiting)) {
+    const size_t place = f.places.front();
+    f.places.pop_front();
+    return static_cast<ptrdiff_t>(place);
+  }
+  if (full) return -1;
+  const size_t place = f.used++;
+  if (place % kChunk == 0) {
+    auto* slots = new Slot[kChunk];
+    for (size_t i = 0; i < kChunk; ++i) slots[i].next_handle = kTag | (place + i);
+    chunks[place / kChunk].store(slots, std::memory_order_release);
+  }
+  return static_cast<ptrdiff_t>(place);
+}
+
+Slot* slot_of(Handle h) {
+  if ((h & kTagMask) != kTag) return nullptr;
+  const size_t place = h & kPlaceMask;
+  Slot* slots = chunks[place / kChunk].load(std::memory_order_acquire);
+  if (slots == nullptr) return nullptr;
+  Slot* slot = &slots[place % kChunk];
+  return slot->handle.load(std::memory_order_acquire) == h ? slot : nullptr;
+}
+
+struct PredefinedTraits {
+  Handle space;
+  Access access;
+};
+// The last three may be of any space (5.2 section 6.2): ours are of the default one.
+constexpr PredefinedTraits kPredefined[kPredefinedAllocators] = {
+    {kDefaultSpace, Access::kAll},    {kDefaultSpace, Access::kAll},
+    {kLargeCapSpace, Access::kAll},   {kConstSpace, Access::kAll},
+    {kHighBwSpace, Access::kAll},     {kLowLatSpace, Access::kAll},
+    {kDefaultSpace, Access::kCgroup}, {kDefaultSpace, Access::kPteam},
+    {kDefaultSpace, Access::kThread}};
+
+Result<Allocator*> build(const Space& space, const Traits& traits, bool recorded) {
+  auto layout = layout_for(space, traits, recorded ? kRecordFamily : 0);
+  if (!layout.ok()) return layout.status();
+  auto a = std::make_unique<Allocator>();
+  a->space = &space;
+  a->traits = traits;
+  a->layout = layout.value();
+  a->recorded = recorded;
+  a->everyone.owner = a.get();
+  a->everyone.first.group = &a->everyone;
+  if (recorded && traits.access != Access::kAll) {
+    a->groups = new std::atomic<Group*>[kGroupBuckets] {};
+  }
+  return a.release();
+}
+
+// A predefined allocator always exists: what its space cannot give comes from the default one.
+Allocator* make_predefined(Handle h, std::atomic<Allocator*>* out) {
+  std::lock_guard<std::recursive_mutex> guard(table_lock());
+  Allocator* a = out->load(std::memory_order_acquire);
+  if (a != nullptr) return a;
+  const bool pinned = h == kGnuPinnedAlloc;
+  const PredefinedTraits& wanted = kPredefined[pinned ? kDefaultAlloc : h];
+  Traits traits;
+  traits.access = wanted.access;
+  traits.pinned = pinned;
+  if (pinned || h == kDefaultAlloc) traits.fallback = Fallback::kNull;
+  auto made = build(*find_space(wanted.space), traits, pinned);
+  if (!made.ok()) {
+    log(LogLevel::kWarning, "omp allocator %u uses default memory: %s", static_cast<unsigned>(h),
+        made.status().message().c_str());
+    made = build(default_space(), traits, pinned);
+  }
+  if (!made.ok()) return nullptr;
+  a = made.value();
+  a->handle = h;
+  a->permanent = true;
+  out->store(a, std::memory_order_release);
+  return a;
+}
+
+void free_blocks(RecordList* list) {
+  while (list->head != nullptr) free_recorded(list->head);
+}
+
+void free_group(Group* group) {
+  free_blocks(&group->first);
+  RecordList* spread = group->spread.load(std::memory_order_acquire);
+  if (spread == nullptr) return;
+  for (unsigned i = 0; i < kSpread; ++i) free_blocks(&spread[i]);
+  delete[] spread;
+}
+
+void free_object(Allocator* a) {
+  free_group(&a->everyone);
+  for (unsigned i = 0; a->groups != nullptr && i < kGroupBuckets; ++i) {
+    for (Group* g = a->groups[i].load(); g != nullptr;) {
+      Group* next = g->next;
+      free_group(g);
+      delete g;
+      g = next;
+    }
+  }
+  delete[] a->groups;
+  delete a;
+}
+
+Group* find_group(std::atomic<Group*>* bucket, uint64_t key) {
+  for (Group* g = bucket->load(std::memory_order_acquire); g != nullptr; g = g->next) {
+    if (g->key == key) return g;
+  }
+  return nullptr;
+}
+
+uint64_t group_key(Access access, Flavour flavour) {
+  switch (access) {
+    case Access::kThread:
+      return this_thread();
+    case Access::kPteam:
+      return team_of_thread(flavour);
+    default:
+      return contention_group_of_thread(flavour);
+  }
+}
+
+}  // namespace
+
+Allocator* find_allocator(Handle h) {
+  std::atomic<Allocator*>* known = h < kPredefinedAllocators ? &predefined[h]
+                                   : h == kGnuPinnedAlloc    ? &gnu_pinned
+                                                             : nullptr;
+  if (known != nullptr) {
+    Allocator* a = known->load(std::memory_order_acquire);
+    return a != nullptr ? a : make_predefined(h, known);
+  }
+  Slot* slot = slot_of(h);
+  return slot == nullptr ? nullptr : slot->allocator;
+}
+
+Result<Allocator*> make_allocator(const Space& space, const Traits& traits, bool permanent) {
+  if (traits.fallback == Fallback::kAllocator && find_allocator(traits.fb_data) == nullptr) {
+    return Status(HMS_EINVAL, "allocator trait fb_data: " + std::to_string(traits.fb_data) +
+                                  " is no allocator of this process");
+  }
+  if (traits.partition == Partition::kPartitioner && !is_partitioner(traits.partitioner)) {
+    return Status(HMS_EINVAL,
+                  "allocator trait partitioner: not initialized by omp_init_mempartitioner");
+  }
+  auto made = build(space, traits, true);
+  if (!made.ok()) return made;
+  Allocator* a = made.value();
+  a->permanent = permanent;
+  std::lock_guard<std::recursive_mutex> guard(table_lock());
+  const ptrdiff_t place = take_place();
+  if (place < 0) {
+    free_object(a);
+    return Status(HMS_ENOMEM, "a million allocators exist; destroy some");
+  }
+  Slot* slot =
+      &chunks[static_cast<size_t>(place) / kChunk].load()[static_cast<size_t>(place) % kChunk];
+  a->handle = slot->next_handle;
+  slot->allocator = a;
+  slot->handle.store(a->handle, std::memory_order_release);
+  return a;
+}
+
+Status destroy_allocator(Handle h) {
+  if (h < kMaxPredefinedHandle) {
+    return {HMS_EINVAL, "omp_destroy_allocator: " + std::to_string(h) +
+                            " is a predefined allocator, which lives as long as the program"};
+  }
+  Allocator* a = nullptr;
+  {
+    std::lock_guard<std::recursive_mutex> guard(table_lock());
+    Slot* slot = slot_of(h);
+    if (slot == nullptr) {
+      return {HMS_EINVAL, "omp_destroy_allocator: no such allocator (destroyed already?)"};
+    }
+    a = slot->allocator;
+    if (a->permanent) return {};
+    slot->handle.store(0, std::memory_order_release);
+    // The same place gets another handle next time.
+    slot->next_handle = kTag | ((h + kGenerationStep) & ~kTagMask);
+    free_places().places.push_back(h & kPlaceMask);
+  }
+  free_object(a);
+  return {};
+}
+
+Group* group_of_thread(Allocator* a, int flavour) {
+  if (a->groups == nullptr) return &a->everyone;
+  const uint64_t key = group_key(a->traits.access, static_cast<Flavour>(flavour));
+  std::atomic<Group*>* bucket = &a->groups[key % kGroupBuckets];
+  Group* g = find_group(bucket, key);
+  if (g != nullptr) return g;
+  auto* made = new (std::nothrow) Group;
+  if (made == nullptr) return nullptr;
+  made->owner = a;
+  made->key = key;
+  made->first.group = made;
+  std::lock_guard<std::recursive_mutex> guard(table_lock());
+  g = find_group(bucket, key);
+  if (g != nullptr) {
+    delete made;
+    return g;
+  }
+  made->next = bucket->load(std::memory_order_relaxed);
+  bucket->store(made, std::memory_order_release);
+  return made;
+}
+
+uint64_t pool_in_use(Allocator* a) {
+  uint64_t sum = a->everyone.used.load();
+  for (unsigned i = 0; a->groups != nullptr && i < kGroupBuckets; ++i) {
+    for (Group* g = a->groups[i].load(); g != nullptr; g = g->next) sum += g->used.load();
+  }
+  return sum;
+}
+
+}  // namespace hms::omp

@@ -1,0 +1,176 @@
+// Records and their lists: see blocks.h.
+#include "openmp/blocks.h"
+
+#include <sched.h>
+#include <sys/auxv.h>
+
+#include <cstring>
+#include <map>
+#include <new>
+
+#include "allocator/allocator.h"
+#include "allocator/mutex.h"
+#include "openmp/allocators.h"
+#include "openmp/runtime_link.h"
+
+namespace hms::omp {
+namespace {
+
+// Random bytes that the kernel gives each program (AT_RANDOM, getauxval(3)).
+uint64_t process_number() {
+  static const uint64_t number = [] {
+    uint64_t value = 0x5bd1e9955bd1e995ULL;
+    const auto* random = reinterpret_cast<const char*>(getauxval(AT_RANDOM));
+    if (random != nullptr) memcpy(&value, random + 8, sizeof value);
+    return value | 1;
+  }();
+  return number;
+}
+
+uint64_t check_of(const Record& r) {
+  uint64_t word = reinterpret_cast<uintptr_t>(&r) ^ process_number();
+  word = (word ^ reinterpret_cast<uintptr_t>(r.block)) * 0x9e3779b97f4a7c15ULL;
+  word = (word ^ reinterpret_cast<uintptr_t>(r.list)) * 0xbf58476d1ce4e5b9ULL;
+  word ^= word >> 31;
+  return (word ^ r.size) | 1;  // never 0, the check of a dead record
+}
+
+// One list for all, until two threads want it at the same time; then one for a few threads each.
+// An allocator that was announced as uncontended stays with one.
+RecordList* spread_list(Group* group) {
+  RecordList* lists = group->spread.load(std::memory_order_acquire);
+  if (lists == nullptr) {
+    auto* made = new (std::nothrow) RecordList[kSpread];
+    if (made == nullptr) return &group->first;
+    for (unsigned i = 0; i < kSpread; ++i) made[i].group = group;
+    if (group->spread.compare_exchange_strong(lists, made)) {
+      lists = made;
+    } else {
+      delete[] made;
+    }
+  }
+  return &lists[this_thread() % kSpread];
+}
+
+RecordList* lock_some_list(Group* group) {
+  if (group->spread.load(std::memory_order_relaxed) == nullptr) {
+    if (group->first.try_lock()) return &group->first;
+    if (!group->owner->traits.contended) {
+      group->first.lock();
+      return &group->first;
+    }
+  }
+  RecordList* list = spread_list(group);
+  list->lock();
+  return list;
+}
+
+// Blocks with mappings of their own are at least a page each and cost several system calls: a map
+// under one lock is not what takes time.
+struct MappedBlock {
+  size_t length;
+  Record record;
+};
+alloc::Mutex mapped_lock;
+std::map<uintptr_t, MappedBlock>& mapped_blocks() {
+  static auto* const blocks = new std::map<uintptr_t, MappedBlock>;
+  return *blocks;
+}
+
+}  // namespace
+
+void RecordList::lock() {
+  for (unsigned spins = 0; !try_lock(); ++spins) {
+    // The holder may have lost its processor.
+    if (spins % 64 == 63) sched_yield();
+    __builtin_ia32_pause();
+  }
+}
+
+bool Group::charge(uint64_t bytes, uint64_t limit) {
+  if (limit == UINT64_MAX) {
+    used.fetch_add(bytes, std::memory_order_relaxed);
+    return true;
+  }
+  uint64_t now = used.load(std::memory_order_relaxed);
+  do {
+    if (bytes > limit || now > limit - bytes) return false;
+  } while (!used.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
+  return true;
+}
+
+void enlist(Record* at, void* block, size_t size, Group* group) {
+  RecordList* list = lock_some_list(group);
+  at->block = block;
+  at->size = size;
+  at->list = list;
+  at->previous = nullptr;
+  at->next = list->head;
+  if (list->head != nullptr) list->head->previous = at;
+  list->head = at;
+  at->check = check_of(*at);
+  list->unlock();
+}
+
+void delist(Record* record) {
+  RecordList* list = record->list;
+  list->lock();
+  if (record->next != nullptr) record->next->previous = record->previous;
+  if (record->previous != nullptr) {
+    record->previous->next = record->next;
+  } else {
+    list->head = record->next;
+  }
+  record->check = 0;
+  list->unlock();
+}
+
+void set_size(Record* record, size_t size) {
+  record->size = size;
+  record->check = check_of(*record);
+}
+
+Record* record_of(const void* block) {
+  if (!alloc::owns(block)) return mapped_record(block);
+  const size_t usable = alloc::usable_size(block);
+  if (usable < sizeof(Record) || reinterpret_cast<uintptr_t>(block) % alignof(Record) != 0) {
+    return nullptr;
+  }
+  const uintptr_t end = reinterpret_cast<uintptr_t>(block) + usable;
+  auto* record = reinterpret_cast<Record*>(end - sizeof(Record));
+  if (!alloc::owns(record) || record->block != block) return nullptr;
+  return record->check == check_of(*record) ? record : nullptr;
+}
+
+bool map_block(void* block, size_t length, size_t size, Group* group) {
+  alloc::LockGuard guard(mapped_lock);
+  try {
+    MappedBlock& made = mapped_blocks()[reinterpret_cast<uintptr_t>(block)];
+    made.length = length;
+    enlist(&made.record, block, size, group);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+Record* mapped_record(const void* block) {
+  alloc::LockGuard guard(mapped_lock);
+  auto at = mapped_blocks().find(reinterpret_cast<uintptr_t>(block));
+  if (at == mapped_blocks().end() || at->second.record.check == 0) return nullptr;
+  return &at->second.record;
+}
+
+size_t unmap_block(const void* block) {
+  alloc::LockGuard guard(mapped_lock);
+  auto at = mapped_blocks().find(reinterpret_cast<uintptr_t>(block));
+  if (at == mapped_blocks().end()) return 0;
+  const size_t length = at->second.length;
+  mapped_blocks().erase(at);
+  return length;
+}
+
+void lock_mapped_blocks() { mapped_lock.lock(); }
+void unlock_mapped_blocks() { mapped_lock.unlock(); }
+
+}  // namespace hms::omp

@@ -1,0 +1,84 @@
+// What is known about each block of an allocator that a program made: its record.
+//
+// The predefined allocators hand out plain blocks; address -> placement says all that is worth
+// knowing of them. Blocks of other allocators carry a Record at the end of their usable bytes, in
+// windows that no plain block shares (Placement::family), so that an address tells whether there is
+// one. The record finds the allocator again when only the address is given (omp_free, omp_realloc),
+// gives back what was charged to its pool, and links the block into a list, so that
+// omp_destroy_allocator can free what is left. A check word, made of the address, the contents and
+// a number of this process, tells a record from whatever else may lie there: freeing a block twice,
+// or an address inside one, is noticed.
+//
+// Blocks that are mappings of their own (partitions that a window cannot have) keep their records
+// in a table.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace hms::omp {
+
+struct Allocator;
+struct Group;
+struct RecordList;
+
+inline constexpr unsigned kRecordFamily = 1;  // Placement::family of blocks with records
+inline constexpr unsigned kSpread = 16;       // lists of a group that threads meet at
+
+struct Record {
+  Record* next;
+  Record* previous;
+  void* block;
+  size_t size;  // as asked for
+  RecordList* list;
+  uint64_t check;
+};
+static_assert(sizeof(Record) == 48);
+
+// A list of records under a lock of one word. Held for a few instructions, never across a call.
+struct RecordList {
+  std::atomic<uint32_t> busy{0};
+  Record* head = nullptr;
+  Group* group = nullptr;
+
+  bool try_lock() { return busy.exchange(1, std::memory_order_acquire) == 0; }
+  void lock();
+  void unlock() { busy.store(0, std::memory_order_release); }
+};
+
+// The threads that share one pool: all, a contention group, a team, or one thread.
+struct Group {
+  Allocator* owner = nullptr;
+  uint64_t key = 0;
+  std::atomic<uint64_t> used{0};  // bytes charged
+  RecordList first;
+  std::atomic<RecordList*> spread{nullptr};  // kSpread lists, once threads met at `first`
+  Group* next = nullptr;                     // in its bucket of the allocator's groups
+
+  // False, and nothing charged, if that would pass `limit`.
+  bool charge(uint64_t bytes, uint64_t limit);
+  void uncharge(uint64_t bytes) { used.fetch_sub(bytes, std::memory_order_relaxed); }
+};
+
+// Fills in the record at `at` and links it.
+void enlist(Record* at, void* block, size_t size, Group* group);
+// Takes a live record out of its list; afterwards it is no record.
+void delist(Record* record);
+// Changes the size in a live record.
+void set_size(Record* record, size_t size);
+
+// The live record of a block; null if the address is no block with a record.
+Record* record_of(const void* block);
+
+// Blocks that are mappings of their own.
+bool map_block(void* block, size_t length, size_t size, Group* group);  // false: no memory
+Record* mapped_record(const void* block);
+// Forgets the block; its length, 0 if it is none.
+size_t unmap_block(const void* block);
+
+// Around fork.
+void lock_mapped_blocks();
+void unlock_mapped_blocks();
+
+}  // namespace hms::omp
