@@ -22,15 +22,13 @@ bool find_all(void* l, HwlocApi* a) {
          find(l, "hwloc_topology_init", &a->init) &&
          find(l, "hwloc_topology_destroy", &a->destroy) &&
          find(l, "hwloc_topology_load", &a->load) &&
-         find(l, "hwloc_topology_set_xmlbuffer", &a->set_xmlbuffer) &&
          find(l, "hwloc_topology_set_synthetic", &a->set_synthetic) &&
          find(l, "hwloc_topology_set_components", &a->set_components) &&
          find(l, "hwloc_topology_set_io_types_filter", &a->set_io_types_filter) &&
          find(l, "hwloc_get_nbobjs_by_depth", &a->get_nbobjs_by_depth) &&
          find(l, "hwloc_get_obj_by_depth", &a->get_obj_by_depth) &&
          find(l, "hwloc_get_type_depth", &a->get_type_depth) &&
-         find(l, "hwloc_bitmap_isset", &a->bitmap_isset) &&
-         find(l, "hwloc_bitmap_weight", &a->bitmap_weight) &&
+         find(l, "hwloc_bitmap_next", &a->bitmap_next) &&
          find(l, "hwloc_memattr_get_initiators", &a->memattr_get_initiators) &&
          find(l, "hwloc_distances_get_by_name", &a->distances_get_by_name) &&
          find(l, "hwloc_distances_release", &a->distances_release);

@@ -16,15 +16,13 @@ struct HwlocApi {
   decltype(&hwloc_topology_init) init;
   decltype(&hwloc_topology_destroy) destroy;
   decltype(&hwloc_topology_load) load;
-  decltype(&hwloc_topology_set_xmlbuffer) set_xmlbuffer;
   decltype(&hwloc_topology_set_synthetic) set_synthetic;
   decltype(&hwloc_topology_set_components) set_components;
   decltype(&hwloc_topology_set_io_types_filter) set_io_types_filter;
   decltype(&hwloc_get_nbobjs_by_depth) get_nbobjs_by_depth;
   decltype(&hwloc_get_obj_by_depth) get_obj_by_depth;
   decltype(&hwloc_get_type_depth) get_type_depth;
-  decltype(&hwloc_bitmap_isset) bitmap_isset;
-  decltype(&hwloc_bitmap_weight) bitmap_weight;
+  decltype(&hwloc_bitmap_next) bitmap_next;
   decltype(&hwloc_memattr_get_initiators) memattr_get_initiators;
   decltype(&hwloc_distances_get_by_name) distances_get_by_name;
   decltype(&hwloc_distances_release) distances_release;

@@ -1,171 +1,202 @@
-// XML files, synthetic descriptions and live details through hwloc.
+// Synthetic descriptions and live details through libhwloc.
 #include "runtime/topology/hwloc_source.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <algorithm>
 
-#include "runtime/support/os.h"
-#include "runtime/support/os_tree.h"
-#include "runtime/topology/devices.h"
-#include "runtime/topology/xml_guard.h"
+#include "runtime/topology/described.h"
+#include "runtime/topology/hwloc_api.h"
+#include "runtime/topology/tree.h"
 
 namespace hms::topology {
 namespace {
 
-constexpr int64_t kMaxFile = 64 << 20;
+constexpr uint64_t kMaxSynthetic = 65536;
 
-const char* info_of(hwloc_obj_t object, const char* name) {
+std::string text_of(const char* text) { return text ? text : ""; }
+
+std::string info_of(hwloc_obj_t object, const char* name) {
   for (unsigned i = 0; i < object->infos_count; ++i) {
     if (object->infos[i].name && strcmp(object->infos[i].name, name) == 0) {
-      return object->infos[i].value;
+      return text_of(object->infos[i].value);
     }
   }
-  return nullptr;
+  return "";
 }
 
-std::string pci_address(const hwloc_obj_attr_u::hwloc_pcidev_attr_s& pci) {
+std::string pci_address(hwloc_obj_t pci) {
+  const auto& a = pci->attr->pcidev;
   char text[32];
-  snprintf(text, sizeof text, "%04x:%02x:%02x.%x", static_cast<unsigned>(pci.domain), pci.bus,
-           pci.dev, pci.func);
+  snprintf(text, sizeof text, "%04x:%02x:%02x.%x", static_cast<unsigned>(a.domain), a.bus, a.dev,
+           a.func);
   return text;
 }
 
-// Device memory in KiB by the info that the vendor's back end writes.
-uint64_t memory_of(hwloc_obj_t osdev) {
-  for (const char* name : {"CUDAGlobalMemorySize", "RSMIVRAMSize", "LevelZeroHBMSize",
-                           "LevelZeroDDRSize", "OpenCLGlobalMemorySize"}) {
-    const char* text = info_of(osdev, name);
-    if (!text) continue;
-    uint64_t kib = strtoull(text, nullptr, 10);
-    if (kib > 0 && kib < (uint64_t{1} << 44)) return kib * 1024;
-  }
-  return 0;
-}
+// Copies what libhwloc holds into plain values.
+class Copier {
+ public:
+  explicit Copier(const HwlocTopology& t) : t_(t), api_(t.api()) {}
 
-// The node that owns the CPUs nearest to a device; -1 where it hangs off the whole machine.
-int home_of(const HwlocTopology& t, hwloc_obj_t device, const Nodes& nodes) {
-  hwloc_obj_t place = device;
-  while (place && !place->cpuset) place = place->parent;
-  if (!place) return -1;
-  int home = -1;
-  for (const auto& [node, facts] : nodes) {
-    if (facts.cpus.empty()) continue;
-    if (!t.api().bitmap_isset(place->cpuset, static_cast<unsigned>(facts.cpus[0]))) continue;
-    if (home >= 0) return -1;
-    home = node;
+  Described run() {
+    int depth = api_.get_type_depth(t_.get(), HWLOC_OBJ_PU);
+    each(depth, [this](hwloc_obj_t pu) { d_.cpus.push_back(static_cast<int>(pu->os_index)); });
+    each(HWLOC_TYPE_DEPTH_NUMANODE, [this](hwloc_obj_t node) { copy_node(node); });
+    each(HWLOC_TYPE_DEPTH_PCI_DEVICE, [this](hwloc_obj_t pci) { copy_device(pci); });
+    copy_matrices();
+    return std::move(d_);
   }
-  return home;
-}
 
-// The first OS device below a PCI device that says more about it.
-void read_osdevs(hwloc_obj_t pci, DeviceFacts* device) {
-  for (hwloc_obj_t io = pci->io_first_child; io; io = io->next_sibling) {
-    if (io->type != HWLOC_OBJ_OS_DEVICE) continue;
-    if (device->name.empty() && io->name) device->name = io->name;
-    device->memory_bytes = std::max(device->memory_bytes, memory_of(io));
-    bool processor = io->attr && (io->attr->osdev.type == HWLOC_OBJ_OSDEV_COPROC ||
-                                  io->attr->osdev.type == HWLOC_OBJ_OSDEV_GPU);
-    if (processor && device->kind == InitiatorKind::kGeneric) device->kind = InitiatorKind::kGpu;
-  }
-}
-
-// Matrices of links between GPUs, in MB/s (hwloc/distances.h); objects are OS devices.
-void add_peer_links(const HwlocTopology& t, const char* name, Builder* builder) {
-  unsigned count = 1;
-  hwloc_distances_s* matrix = nullptr;
-  if (t.api().distances_get_by_name(t.get(), name, &count, &matrix, 0) != 0 || !matrix) return;
-  auto address = [](hwloc_obj_t object) -> std::string {
-    while (object && object->type != HWLOC_OBJ_PCI_DEVICE) object = object->parent;
-    return object && object->attr ? pci_address(object->attr->pcidev) : "";
-  };
-  for (unsigned i = 0; count > 0 && i < matrix->nbobjs; ++i) {
-    for (unsigned j = 0; j < matrix->nbobjs; ++j) {
-      hwloc_uint64_t value = matrix->values[size_t{i} * matrix->nbobjs + j];
-      Initiator* from = builder->find_initiator(device_key(address(matrix->objs[i])));
-      Target* to = builder->find_target(device_memory_key(address(matrix->objs[j])));
-      if (i == j || value == 0 || !from || !to) continue;
-      Properties said;
-      said.bandwidth = Sourced{static_cast<double>(value) * 1e6, Provenance::kHwloc};
-      builder->state(from->id, to->id, said);
+ private:
+  template <typename F>
+  void each(int depth, F visit) {
+    if (depth < 0 && depth != HWLOC_TYPE_DEPTH_NUMANODE && depth != HWLOC_TYPE_DEPTH_PCI_DEVICE) {
+      return;  // no such type, or at several depths
+    }
+    unsigned count = api_.get_nbobjs_by_depth(t_.get(), depth);
+    for (unsigned i = 0; i < count; ++i) {
+      hwloc_obj_t object = api_.get_obj_by_depth(t_.get(), depth, i);
+      if (object && (object->attr || object->type == HWLOC_OBJ_PU)) visit(object);
     }
   }
-  t.api().distances_release(t.get(), matrix);
-}
 
-Status add_loaded(const HwlocTopology& t, const std::string& what, Builder* builder) {
-  Nodes nodes = hwloc_nodes(t);
-  bool memory =
-      std::any_of(nodes.begin(), nodes.end(), [](const auto& n) { return n.second.bytes > 0; });
-  if (!memory) return {HMS_EIO, what + ": describes no memory (no NUMANode with local_memory)"};
-  add_nodes(nodes, Provenance::kHwloc, Provenance::kHwloc, builder);
-  add_hwloc_devices(t, nodes, builder);
+  CpuSet copy_set(hwloc_const_bitmap_t set) const {
+    CpuSet out;
+    if (!set) return out;
+    for (int cpu = api_.bitmap_next(set, -1); cpu >= 0 && cpu < kMaxCpus;
+         cpu = api_.bitmap_next(set, cpu)) {
+      out.add(cpu);
+    }
+    return out;
+  }
+
+  void copy_node(hwloc_obj_t object) {
+    Described::Node node;
+    node.number = static_cast<int>(object->os_index);
+    node.bytes = object->attr->numanode.local_memory;
+    node.cpus = copy_set(object->cpuset);
+    node.subtype = text_of(object->subtype);
+    node.dax_type = info_of(object, "DAXType");
+    node.cxl_device = info_of(object, "CXLDevice");
+    node.device = info_of(object, "PCIBusID");
+    hwloc_obj_t above = object->parent;
+    if (above && above->type == HWLOC_OBJ_MEMCACHE) node.cache_bytes = above->attr->cache.size;
+    using Attribute = Described::Attribute;
+    copy_values(HWLOC_MEMATTR_ID_BANDWIDTH, Attribute::kBandwidth, object);
+    copy_values(HWLOC_MEMATTR_ID_LATENCY, Attribute::kLatency, object);
+    copy_values(HWLOC_MEMATTR_ID_READ_BANDWIDTH, Attribute::kReadBandwidth, object);
+    copy_values(HWLOC_MEMATTR_ID_READ_LATENCY, Attribute::kReadLatency, object);
+    d_.nodes.push_back(std::move(node));
+  }
+
+  void copy_values(unsigned id, Described::Attribute attribute, hwloc_obj_t node) {
+    unsigned count = 0;
+    if (api_.memattr_get_initiators(t_.get(), id, node, 0, &count, nullptr, nullptr) != 0) return;
+    std::vector<hwloc_location> locations(count);
+    std::vector<hwloc_uint64_t> values(count);
+    if (count == 0 || api_.memattr_get_initiators(t_.get(), id, node, 0, &count, locations.data(),
+                                                  values.data()) != 0) {
+      return;
+    }
+    for (size_t i = 0; i < std::min<size_t>(count, locations.size()); ++i) {
+      // Values from the viewpoint of devices are left to the devices' own links.
+      if (locations[i].type != HWLOC_LOCATION_TYPE_CPUSET) continue;
+      d_.values.push_back({attribute, static_cast<int>(node->os_index),
+                           copy_set(locations[i].location.cpuset), static_cast<double>(values[i])});
+    }
+  }
+
+  void copy_device(hwloc_obj_t pci) {
+    Described::Device device;
+    device.address = pci_address(pci);
+    // hwloc keeps the upper 16 bits of the class code.
+    device.pci_class = static_cast<unsigned>(pci->attr->pcidev.class_id) << 8;
+    device.link_gb_s = static_cast<double>(pci->attr->pcidev.linkspeed);
+    hwloc_obj_t place = pci;
+    while (place && !place->cpuset) place = place->parent;
+    if (place) device.near = copy_set(place->cpuset);
+    for (hwloc_obj_t io = pci->io_first_child; io; io = io->next_sibling) {
+      if (io->type != HWLOC_OBJ_OS_DEVICE || !io->attr) continue;
+      if (device.name.empty()) device.name = text_of(io->name);
+      auto type = io->attr->osdev.type;
+      device.processor =
+          device.processor || type == HWLOC_OBJ_OSDEV_COPROC || type == HWLOC_OBJ_OSDEV_GPU;
+      for (unsigned i = 0; i < io->infos_count; ++i) {
+        device.memory_bytes =
+            std::max(device.memory_bytes,
+                     device_memory_info(text_of(io->infos[i].name), text_of(io->infos[i].value)));
+      }
+    }
+    d_.devices.push_back(std::move(device));
+  }
+
+  static std::string device_of(hwloc_obj_t object) {
+    while (object && object->type != HWLOC_OBJ_PCI_DEVICE) object = object->parent;
+    return object && object->attr ? pci_address(object) : "";
+  }
+
+  void copy_matrices() {
+    for (const char* name :
+         {"NUMALatency", "NVLinkBandwidth", "XGMIBandwidth", "XeLinkBandwidth"}) {
+      unsigned count = 1;
+      hwloc_distances_s* matrix = nullptr;
+      if (api_.distances_get_by_name(t_.get(), name, &count, &matrix, 0) != 0 || count == 0) {
+        continue;
+      }
+      for (size_t i = 0; i < matrix->nbobjs; ++i) {
+        for (size_t j = 0; j < matrix->nbobjs; ++j) {
+          hwloc_obj_t from = matrix->objs[i], to = matrix->objs[j];
+          if (from && to) copy_cell(name, from, to, matrix->values[i * matrix->nbobjs + j]);
+        }
+      }
+      api_.distances_release(t_.get(), matrix);
+    }
+  }
+
+  void copy_cell(const char* name, hwloc_obj_t from, hwloc_obj_t to, uint64_t value) {
+    if (is_peer_matrix(name)) {
+      d_.peer_links.push_back({device_of(from), device_of(to), static_cast<double>(value)});
+    } else if (from->type == HWLOC_OBJ_NUMANODE) {
+      d_.distances.push_back(
+          {static_cast<int>(from->os_index), static_cast<int>(to->os_index), value});
+    }
+  }
+
+  const HwlocTopology& t_;
+  const HwlocApi& api_;
+  Described d_;
+};
+
+// The levels multiply: a short text can ask for more objects than there is memory.
+Status check_synthetic(const std::string& spec) {
+  if (spec.size() > 4096) return {HMS_EINVAL, "is longer than 4096 characters"};
+  uint64_t objects = 1;
+  int depth = 0;
+  for (size_t at = 0; at < spec.size(); ++at) {
+    char c = spec[at];
+    if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) > '~') {
+      return {HMS_EINVAL, "has a character that is not printable ASCII"};
+    }
+    depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    // Every number after ':' or alone that is not inside (attributes) is the width of a level.
+    bool number = c >= '0' && c <= '9';
+    bool first = at == 0 || spec[at - 1] == ':' || spec[at - 1] == ' ';
+    if (!number || !first || depth > 0) continue;
+    size_t end = std::min(spec.find_first_not_of("0123456789", at), spec.size());
+    auto n = parse_number(spec.substr(at, end - at));
+    if (n && *n > 0 && static_cast<uint64_t>(*n) <= kMaxSynthetic) {
+      objects *= static_cast<uint64_t>(*n);
+    }
+    if (!n || static_cast<uint64_t>(*n) > kMaxSynthetic || objects > kMaxSynthetic) {
+      return {HMS_EINVAL, "has more than " + std::to_string(kMaxSynthetic) + " objects"};
+    }
+    at = end - 1;
+  }
   return {};
 }
 
-Result<std::string> read_bounded(const std::string& path) {
-  int64_t bytes = os::file_size(path.c_str());
-  if (bytes < 0) {
-    std::string why =
-        bytes == -EINVAL ? "is not a regular file" : strerror(static_cast<int>(-bytes));
-    return Status(HMS_EIO, "xml:" + path + ": " + why);
-  }
-  if (bytes > kMaxFile) return Status(HMS_EIO, "xml:" + path + ": is larger than 64 MiB");
-  std::string text(static_cast<size_t>(bytes) + 1, '\0');
-  int n = os::read_file(path.c_str(), text.data(), text.size());
-  if (n < 0) return Status(HMS_EIO, "xml:" + path + ": " + strerror(-n));
-  text.resize(static_cast<size_t>(n));
-  return text;
-}
-
 }  // namespace
-
-void add_hwloc_devices(const HwlocTopology& t, const Nodes& nodes, Builder* builder) {
-  unsigned count = t.api().get_nbobjs_by_depth(t.get(), HWLOC_TYPE_DEPTH_PCI_DEVICE);
-  for (unsigned i = 0; i < count; ++i) {
-    hwloc_obj_t pci = t.api().get_obj_by_depth(t.get(), HWLOC_TYPE_DEPTH_PCI_DEVICE, i);
-    if (!pci || !pci->attr) continue;
-    // hwloc keeps the upper 16 bits of the class code.
-    auto kind = kind_of_pci_class(static_cast<unsigned>(pci->attr->pcidev.class_id) << 8);
-    if (!kind) continue;
-    DeviceFacts device;
-    device.address = pci_address(pci->attr->pcidev);
-    device.kind = *kind;
-    device.node = home_of(t, pci, nodes);
-    device.link_bandwidth = static_cast<double>(pci->attr->pcidev.linkspeed) * 1e9;  // GB/s
-    device.memory_from = Provenance::kHwloc;
-    read_osdevs(pci, &device);
-    if (!(device.link_bandwidth > 0) && device.memory_bytes == 0) continue;
-    add_device(device, nodes, builder);
-  }
-  for (const char* name : {"NVLinkBandwidth", "XGMIBandwidth", "XeLinkBandwidth"}) {
-    add_peer_links(t, name, builder);
-  }
-}
-
-Status add_hwloc_xml_text(const std::string& text, const std::string& name, Builder* builder) {
-  if (Status s = check_hwloc_xml(text); !s.ok()) {
-    return {s.code(), name + ": " + s.message()};
-  }
-  auto t = HwlocTopology::create();
-  if (!t.ok()) return {t.status().code(), name + ": " + t.status().message()};
-  // The size counts the terminating NUL, which std::string has.
-  if (t.value().api().set_xmlbuffer(t.value().get(), text.c_str(),
-                                    static_cast<int>(text.size() + 1)) != 0) {
-    return {HMS_EIO, name + ": hwloc does not accept it as XML"};
-  }
-  if (Status s = t.value().load(name); !s.ok()) return s;
-  return add_loaded(t.value(), name, builder);
-}
-
-Status add_hwloc_xml(const std::string& path, Builder* builder) {
-  auto text = read_bounded(path);
-  if (!text.ok()) return text.status();
-  return add_hwloc_xml_text(text.value(), "xml:" + path, builder);
-}
 
 Status add_hwloc_synthetic(const std::string& spec, Builder* builder) {
   std::string name = "synthetic:" + spec;
@@ -174,17 +205,18 @@ Status add_hwloc_synthetic(const std::string& spec, Builder* builder) {
   if (!t.ok()) return {t.status().code(), name + ": " + t.status().message()};
   if (t.value().api().set_synthetic(t.value().get(), spec.c_str()) != 0) {
     return {HMS_EINVAL, name +
-                            ": is no synthetic topology; expected levels such as "
-                            "'node:2 core:4 pu:2' or '[numa(memory=8GB)] pack:2 core:2 pu:1'"};
+                            ": is no synthetic topology; expected levels such as 'node:2 core:4 "
+                            "pu:2' or '[numa(memory=8GB)] pack:2 core:2 pu:1'"};
   }
   if (Status s = t.value().load(name); !s.ok()) return s;
-  return add_loaded(t.value(), name, builder);
+  return add_described(Copier(t.value()).run(), name, builder);
 }
 
 void add_hwloc_details(Builder* builder) {
   auto t = HwlocTopology::create();
   if (!t.ok() || !t.value().load("live").ok()) return;
-  Nodes nodes = hwloc_nodes(t.value());
+  Described described = Copier(t.value()).run();
+  Nodes nodes = described_nodes(described);
   for (Target& target : builder->targets()) {
     auto at = nodes.find(target.node);
     if (at == nodes.end()) continue;
@@ -196,7 +228,7 @@ void add_hwloc_details(Builder* builder) {
     }
   }
   // The same devices again: what is new are names, memories that only a driver knows, GPU links.
-  add_hwloc_devices(t.value(), nodes, builder);
+  add_described_devices(described, nodes, builder);
 }
 
 }  // namespace hms::topology

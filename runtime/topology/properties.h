@@ -38,6 +38,7 @@ inline bool operator==(const Properties& a, const Properties& b) {
   return a.bandwidth == b.bandwidth && a.latency == b.latency && a.distance == b.distance &&
          a.granularity == b.granularity && a.capabilities == b.capabilities;
 }
+inline bool operator!=(const Properties& a, const Properties& b) { return !(a == b); }
 // Any total order, for sets and maps.
 bool operator<(const Properties& a, const Properties& b);
 

@@ -8,11 +8,11 @@
 
 #include "runtime/support/os.h"
 #include "runtime/support/os_tree.h"
+#include "runtime/topology/described.h"
 
 namespace hms::topology {
 namespace {
 
-constexpr int kMaxCpus = 65536;
 const char kNodeDir[] = "devices/system/node";
 
 // The kernel's documents disagree on the unit of HMAT bandwidths: MB/s in the ABI file, MiB/s in

@@ -1,4 +1,4 @@
-// hwloc XML from anywhere: our gate, then hwloc's parser, then the model.
+// hwloc XML from anywhere: our reader, then the model.
 #include <cstddef>
 #include <cstdint>
 #include <string>

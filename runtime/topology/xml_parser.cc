@@ -1,13 +1,9 @@
-// Checking descriptions before hwloc sees them. One pass, no allocation that grows with anything
-// but the nesting.
-#include "runtime/topology/xml_guard.h"
+// Reading XML in one pass. Memory grows only with the nesting and with one element's attributes.
+#include "runtime/topology/xml_parser.h"
 
 #include <string.h>
 
 #include <algorithm>
-#include <vector>
-
-#include "runtime/topology/tree.h"
 
 namespace hms::topology {
 namespace {
@@ -17,8 +13,14 @@ constexpr size_t kMaxDepth = 100;
 constexpr size_t kMaxElements = 1000000;
 constexpr size_t kMaxAttributes = 64;
 constexpr size_t kMaxAttributeBytes = 65536;
-constexpr int64_t kMaxMatrix = 4096;  // objects in a distance matrix
-constexpr uint64_t kMaxSynthetic = 65536;
+
+struct Entity {
+  const char* name;
+  char character;
+};
+// XML's own, and the character references that hwloc writes for line ends and tabs.
+constexpr Entity kEntities[] = {{"&amp;", '&'},   {"&lt;", '<'},  {"&gt;", '>'},   {"&quot;", '"'},
+                                {"&apos;", '\''}, {"&#9;", '\t'}, {"&#10;", '\n'}, {"&#13;", '\r'}};
 
 bool space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool name_char(char c) {
@@ -26,9 +28,9 @@ bool name_char(char c) {
          c == '-' || c == '.' || c == ':';
 }
 
-class Guard {
+class Parser {
  public:
-  explicit Guard(const std::string& text) : text_(text) {}
+  Parser(const std::string& text, XmlHandler* handler) : text_(text), handler_(handler) {}
 
   Status run() {
     if (text_.find('\0') != std::string::npos) return bad("a NUL byte: not UTF-8 text");
@@ -90,21 +92,36 @@ class Guard {
     return {};
   }
 
-  // Text between elements: hwloc has none outside of userdata, and entities have no business in it.
   Status content(size_t end) {
-    for (; at_ < end; ++at_) {
-      if (open_.empty() && !space(text_[at_])) return bad("text outside of elements");
-      if (text_[at_] == '&' && !known_entity()) return bad("an entity that XML does not define");
+    std::string out;
+    if (Status s = decode(end, &out); !s.ok()) return s;
+    bool blank = std::all_of(out.begin(), out.end(), space);
+    if (blank) return {};
+    if (open_.empty()) return bad("text outside of elements");
+    return handled(handler_->text(out));
+  }
+
+  // Copies up to `end` with XML's own entities replaced; others would need a declaration.
+  Status decode(size_t end, std::string* out) {
+    while (at_ < end) {
+      if (text_[at_] != '&') {
+        *out += text_[at_++];
+        continue;
+      }
+      size_t before = at_;
+      for (const Entity& e : kEntities) {
+        if (!starts(e.name)) continue;
+        *out += e.character;
+        at_ += strlen(e.name);
+        break;
+      }
+      if (at_ == before) return bad("an entity that XML does not define");
     }
     return {};
   }
 
-  bool known_entity() const {
-    for (const char* e : {"&amp;", "&lt;", "&gt;", "&quot;", "&apos;", "&#"}) {
-      if (starts(e)) return true;
-    }
-    return false;
-  }
+  // The handler's errors get the line.
+  Status handled(const Status& s) const { return s.ok() ? s : bad(s.message()); }
 
   Status markup() {
     if (starts("<!--")) {
@@ -126,7 +143,7 @@ class Guard {
     ++at_;
     if (open_.empty() || open_.back() != tag) return bad("</" + tag + "> closes nothing");
     open_.pop_back();
-    return {};
+    return handled(handler_->close(tag));
   }
 
   Status open() {
@@ -134,19 +151,18 @@ class Guard {
     std::string tag = name();
     if (tag.empty()) return bad("'<' without a name");
     if (open_.empty() && elements_ > 0) return bad("a second root element <" + tag + ">");
-    if (open_.empty() && tag != "topology" && tag != "root") {
-      return bad("the root element is <" + tag + ">; a hwloc file has <topology>");
-    }
     if (++elements_ > kMaxElements) return bad("more than a million elements");
     bool closed = false;
-    if (Status s = attributes(tag, &closed); !s.ok()) return s;
-    if (closed) return {};
+    XmlAttributes found;
+    if (Status s = attributes(tag, &closed, &found); !s.ok()) return s;
+    if (Status s = handled(handler_->open(tag, found)); !s.ok()) return s;
+    if (closed) return handled(handler_->close(tag));
     open_.push_back(tag);
     if (open_.size() > kMaxDepth) return bad("elements nested deeper than 100");
     return {};
   }
 
-  Status attributes(const std::string& tag, bool* closed) {
+  Status attributes(const std::string& tag, bool* closed, XmlAttributes* out) {
     for (size_t count = 0;; ++count) {
       size_t before = at_;
       skip_space();
@@ -164,29 +180,16 @@ class Guard {
       if (end == std::string::npos || end - at_ > kMaxAttributeBytes) {
         return bad("the value of " + key + " has no end");
       }
-      if (Status s = value(key, end); !s.ok()) return s;
+      std::string value;
+      if (text_.find('<', at_) < end) return bad("'<' in the value of " + key);
+      if (Status s = decode(end, &value); !s.ok()) return s;
+      out->emplace_back(std::move(key), std::move(value));
       at_ = end + 1;
     }
   }
 
-  Status value(const std::string& key, size_t end) {
-    std::string text = text_.substr(at_, end - at_);
-    if (text.find('<') != std::string::npos) return bad("'<' in the value of " + key);
-    for (size_t i = text.find('&'); i != std::string::npos; i = text.find('&', i + 1)) {
-      Guard inner(text);
-      inner.at_ = i;
-      if (!inner.known_entity()) return bad("an entity that XML does not define");
-    }
-    // hwloc sizes arrays by these before it has read a single element of them.
-    if (key == "nbobjs" || key == "length") {
-      auto n = parse_number(text);
-      int64_t most = key == "nbobjs" ? kMaxMatrix : static_cast<int64_t>(text_.size());
-      if (!n || *n < 0 || *n > most) return bad(key + "=\"" + text.substr(0, 24) + "\"");
-    }
-    return {};
-  }
-
   const std::string& text_;
+  XmlHandler* handler_;
   size_t at_ = 0;
   size_t elements_ = 0;
   std::vector<std::string> open_;
@@ -194,32 +197,8 @@ class Guard {
 
 }  // namespace
 
-Status check_hwloc_xml(const std::string& text) { return Guard(text).run(); }
-
-Status check_synthetic(const std::string& spec) {
-  if (spec.size() > 4096) return {HMS_EINVAL, "is longer than 4096 characters"};
-  // The levels multiply: every number after ':' (or alone) that is not inside (attributes).
-  uint64_t objects = 1;
-  int depth = 0;
-  for (size_t at = 0; at < spec.size(); ++at) {
-    char c = spec[at];
-    if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) > '~') {
-      return {HMS_EINVAL, "has a character that is not printable ASCII"};
-    }
-    depth += c == '(' ? 1 : c == ')' ? -1 : 0;
-    bool number = c >= '0' && c <= '9';
-    bool first = at == 0 || spec[at - 1] == ':' || spec[at - 1] == ' ';
-    if (!number || !first || depth > 0) continue;
-    size_t end = std::min(spec.find_first_not_of("0123456789", at), spec.size());
-    auto n = parse_number(spec.substr(at, end - at));
-    if (!n || static_cast<uint64_t>(*n) > kMaxSynthetic) objects = kMaxSynthetic + 1;
-    if (n && *n > 0 && objects <= kMaxSynthetic) objects *= static_cast<uint64_t>(*n);
-    if (objects > kMaxSynthetic) {
-      return {HMS_EINVAL, "has more than " + std::to_string(kMaxSynthetic) + " objects"};
-    }
-    at = end - 1;
-  }
-  return {};
+Status parse_xml(const std::string& text, XmlHandler* handler) {
+  return Parser(text, handler).run();
 }
 
 }  // namespace hms::topology
