@@ -8,15 +8,13 @@
 
 #include <errno.h>
 #include <link.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "allocator/entry/next.h"
+#include "allocator/entry/request.h"
 #include "allocator/routing/finish.h"
 #include "allocator/routing/router.h"
-#include "runtime/support/counters.h"
-#include "runtime/support/os_files.h"
 #include "runtime/support/os_process.h"
 
 namespace hms::entry {
@@ -29,25 +27,14 @@ enum class Phase { kFresh, kStarting, kReady };
 std::atomic<Phase> phase{Phase::kFresh};
 std::atomic<bool> forward{false};
 
-// The process whose counters these are. A vfork child shares our memory but not our process id: its
-// _exit must not end the counters of its parent.
-std::atomic<int> owner_pid{0};
-std::atomic<bool> finished{false};
-
 thread_local int inner_depth = 0;
 
-void finish_once() {
+// finish_process() acts once, and only in the process that owns the counters: a vfork child shares
+// our memory, and its _exit must not end the counters of its parent.
+void finish() {
   if (phase.load(std::memory_order_acquire) != Phase::kReady || forward.load()) return;
-  if (os::process_id() != owner_pid.load() || finished.exchange(true)) return;
   InnerScope inner;
   routing::finish_process();
-}
-
-void child_of_fork() {
-  alloc::after_fork_child();
-  stats_after_fork();
-  owner_pid.store(os::process_id());
-  finished.store(false);
 }
 
 void start() {
@@ -55,14 +42,12 @@ void start() {
   if (!phase.compare_exchange_strong(expected, Phase::kStarting)) return;
   InnerScope inner;
   ErrnoKeeper keeper;
-  // jemalloc registers its fork handlers at its first allocation. `prepare` handlers run in the
-  // reverse order of registration, so ours, registered later, takes our locks before jemalloc's.
-  alloc::deallocate(alloc::allocate(1, alloc::kDefaultPlacement));
-  owner_pid.store(os::process_id());
   forward.store(find_next_allocator());
   if (!forward.load()) {
-    pthread_atfork(alloc::before_fork, alloc::after_fork_parent, child_of_fork);
-    at_quick_exit(finish_once);
+    // The allocator and jemalloc register their fork handlers now, before the program can register
+    // its own, which may allocate.
+    release_slow(alloc::allocate(1, alloc::kDefaultPlacement));
+    at_quick_exit(finish);
     routing::init();
   }
   gate_closed.store(forward.load() || routing::active.load());
@@ -83,7 +68,7 @@ bool may_start(const void* caller) {
 
 __attribute__((constructor)) void on_load() { start(); }
 
-__attribute__((destructor)) void on_unload() { finish_once(); }
+__attribute__((destructor)) void on_unload() { finish(); }
 
 }  // namespace
 
@@ -96,11 +81,12 @@ ErrnoKeeper::~ErrnoKeeper() { errno = saved_; }
 bool forwarding() { return forward.load(std::memory_order_relaxed); }
 
 Choice choose(size_t size, const void* caller) {
-  if (inner_depth > 0) return {};
-  if (phase.load(std::memory_order_acquire) != Phase::kReady) {
-    if (!may_start(caller)) return {};
-    start();
+  const bool ready = phase.load(std::memory_order_acquire) == Phase::kReady;
+  if (inner_depth > 0 || (!ready && !may_start(caller))) {
+    return {!ready && sanitizer_name() != nullptr ? Door::kEarly : Door::kPlace,
+            alloc::kDefaultPlacement};
   }
+  if (!ready) start();
   if (forwarding()) return {Door::kForward, alloc::kDefaultPlacement};
   if (!routing::active.load(std::memory_order_relaxed)) return {};
   InnerScope inner;
@@ -115,7 +101,7 @@ Choice choose(size_t size, const void* caller) {
 extern "C" {
 
 __attribute__((visibility("default"), noreturn)) void _exit(int status) {
-  hms::entry::finish_once();
+  hms::entry::finish();
   hms::os::exit_process(status);
 }
 

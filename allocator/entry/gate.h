@@ -20,6 +20,7 @@ extern std::atomic<bool> gate_closed;
 // Where a request that found the gate closed goes.
 enum class Door {
   kPlace,    // our allocator, on the placement found
+  kEarly,    // a sanitizer is not set up yet: see early.h
   kForward,  // another allocator serves this process: ask `next`
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "allocator/entry/next.h"
 #include "allocator/entry/request.h"
 #include "runtime/support/counters.h"
 #include "runtime/support/os.h"
@@ -63,9 +64,6 @@ using hms::entry::ErrnoKeeper;
 HMS_ENTRY void* malloc(size_t size) {
   return hms::entry::allocate(size, __builtin_return_address(0));
 }
-
-// -Bsymbolic-functions binds the name to this library.
-void* hms::entry::entry_malloc_address() { return reinterpret_cast<void*>(&malloc); }
 
 HMS_ENTRY void free(void* block) { hms::entry::release(block); }
 
@@ -181,4 +179,11 @@ HMS_ENTRY int malloc_info(int options, FILE* stream) {
           static_cast<unsigned long long>(use.committed),
           static_cast<unsigned long long>(use.in_use));
   return 0;
+}
+
+// -Bsymbolic-functions binds these names to this library.
+const hms::entry::NextAllocator& hms::entry::entry_functions() {
+  static constexpr NextAllocator kOurs = {malloc,   calloc, realloc,
+                                          memalign, free,   malloc_usable_size};
+  return kOurs;
 }

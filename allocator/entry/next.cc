@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "allocator/entry/early.h"
 #include "allocator/entry/program_arenas.h"
 #include "allocator/entry/request.h"
 #include "runtime/support/log.h"
@@ -41,18 +42,12 @@ namespace {
 
 NextAllocator next;
 
+// Who comes before us may define a part of the family only: the rest is what it would be without
+// us.
 template <typename F>
-void find(F*& function, void* scope, const char* name) {
-  function = reinterpret_cast<F*>(dlsym(scope, name));
-}
-
-const char* sanitizer_name() {
-  if (&__asan_init != nullptr) return "AddressSanitizer";
-  if (&__tsan_init != nullptr) return "ThreadSanitizer";
-  if (&__msan_init != nullptr) return "MemorySanitizer";
-  if (&__hwasan_init != nullptr) return "HWAddressSanitizer";
-  if (&__lsan_init != nullptr) return "LeakSanitizer";
-  return nullptr;
+void find(F*& function, F* ours, const char* name) {
+  function = reinterpret_cast<F*>(dlsym(RTLD_DEFAULT, name));
+  if (function == ours) function = reinterpret_cast<F*>(dlsym(RTLD_NEXT, name));
 }
 
 // File of the object that defines `function`.
@@ -75,13 +70,14 @@ bool ends_here(void* first) {
   return ours;
 }
 
-bool load_next(void* scope) {
-  find(next.malloc, scope, "malloc");
-  find(next.calloc, scope, "calloc");
-  find(next.realloc, scope, "realloc");
-  find(next.memalign, scope, "memalign");
-  find(next.free, scope, "free");
-  find(next.usable_size, scope, "malloc_usable_size");
+bool load_next() {
+  const NextAllocator& ours = entry_functions();
+  find(next.malloc, ours.malloc, "malloc");
+  find(next.calloc, ours.calloc, "calloc");
+  find(next.realloc, ours.realloc, "realloc");
+  find(next.memalign, ours.memalign, "memalign");
+  find(next.free, ours.free, "free");
+  find(next.usable_size, ours.usable_size, "malloc_usable_size");
   return next.malloc != nullptr && next.calloc != nullptr && next.realloc != nullptr &&
          next.memalign != nullptr && next.free != nullptr && next.usable_size != nullptr;
 }
@@ -121,12 +117,23 @@ Owner owner_of(const void* block) {
 
 }  // namespace
 
+const char* sanitizer_name() {
+  if (&__asan_init != nullptr) return "AddressSanitizer";
+  if (&__tsan_init != nullptr) return "ThreadSanitizer";
+  if (&__msan_init != nullptr) return "MemorySanitizer";
+  if (&__hwasan_init != nullptr) return "HWAddressSanitizer";
+  if (&__lsan_init != nullptr) return "LeakSanitizer";
+  return nullptr;
+}
+
 bool find_next_allocator() {
   void* first = dlsym(RTLD_DEFAULT, "malloc");
   const char* sanitizer = sanitizer_name();
-  const bool ahead = first != nullptr && first != entry_malloc_address() && !ends_here(first);
+  const bool ahead = sanitizer == nullptr && first != nullptr &&
+                     first != reinterpret_cast<void*>(entry_functions().malloc) &&
+                     !ends_here(first);
   if (sanitizer == nullptr && !ahead) return false;
-  if (!load_next(ahead ? RTLD_DEFAULT : RTLD_NEXT)) return false;
+  if (!load_next()) return false;
   if (sanitizer != nullptr) {
     log_once(LogLevel::kWarning, "sanitizer",
              "this program is built with %s, which needs its own allocator; libhms_malloc.so stays "
@@ -145,6 +152,7 @@ bool find_next_allocator() {
 const NextAllocator& next_allocator() { return next; }
 
 void release_foreign(void* block) {
+  if (is_early(block)) return;
   if (forwarding()) {
     next.free(block);
     return;
@@ -172,6 +180,7 @@ void release_foreign(void* block) {
 }
 
 size_t foreign_usable_size(const void* block) {
+  if (is_early(block)) return early_size(block);
   void* const plain = const_cast<void*>(block);
   if (forwarding()) return next.usable_size(plain);
   switch (owner_of(block)) {

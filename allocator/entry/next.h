@@ -16,6 +16,12 @@ struct NextAllocator {
   size_t (*usable_size)(void*);
 };
 
+// Our own, whoever answers to these names in the process.
+const NextAllocator& entry_functions();
+
+// Name of the sanitizer that this process is built with, or null. Needs no start-up.
+const char* sanitizer_name();
+
 // Looks, once, whether another allocator must serve this process: a sanitizer's, or one that comes
 // before us in the link order. Says so on stderr. True: next_allocator() is complete.
 bool find_next_allocator();

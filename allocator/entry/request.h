@@ -29,9 +29,6 @@ void* reallocate(void* block, size_t size, const void* caller);
 void release_slow(void* block);
 size_t usable(const void* block);
 
-// Our malloc itself, whoever answers to the name in this process.
-void* entry_malloc_address();
-
 // The hit paths: the gate, then fast_path.h. Misses go to the slow paths, which look after errno.
 inline bool gate_open() {
   return __builtin_expect(!gate_closed.load(std::memory_order_relaxed), 1);

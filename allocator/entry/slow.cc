@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "allocator/entry/early.h"
 #include "allocator/entry/next.h"
 #include "allocator/entry/request.h"
 
@@ -31,10 +32,46 @@ void* reallocate_ours(void* block, size_t size, Choice choice) {
   return alloc::reallocate(block, size, routed ? choice.placement : alloc::placement_of(block));
 }
 
+void* take(size_t size, Choice choice) {
+  switch (choice.door) {
+    case Door::kEarly:
+      return early_allocate(kMinAlignment, size);
+    case Door::kForward:
+      return next_allocator().malloc(size);
+    case Door::kPlace:
+      break;
+  }
+  return alloc::allocate(size, choice.placement);
+}
+
+void* take_zeroed(size_t size, Choice choice) {
+  switch (choice.door) {
+    case Door::kEarly:
+      return early_allocate(kMinAlignment, size);
+    case Door::kForward:
+      return next_allocator().calloc(1, size);
+    case Door::kPlace:
+      break;
+  }
+  return alloc::allocate_zeroed(size, choice.placement);
+}
+
+void* take_aligned(size_t alignment, size_t size, Choice choice) {
+  switch (choice.door) {
+    case Door::kEarly:
+      return early_allocate(alignment, size);
+    case Door::kForward:
+      return next_allocator().memalign(alignment, size);
+    case Door::kPlace:
+      break;
+  }
+  if (alignment > alloc::kMaxAlignment) return nullptr;
+  return alloc::allocate_aligned(alignment, size, choice.placement);
+}
+
 // Between two allocators, either way round.
 void* reallocate_across(void* block, size_t size, Choice choice) {
-  void* moved = choice.door == Door::kForward ? next_allocator().malloc(size)
-                                              : alloc::allocate(size, choice.placement);
+  void* moved = take(size, choice);
   if (moved == nullptr) return nullptr;
   const size_t old_size = usable(block);
   memcpy(moved, block, old_size < size ? old_size : size);
@@ -45,31 +82,23 @@ void* reallocate_across(void* block, size_t size, Choice choice) {
 }  // namespace
 
 void* allocate_slow(size_t size, const void* caller) {
-  return guarded(size, caller, [size](Choice c) {
-    return c.door == Door::kForward ? next_allocator().malloc(size)
-                                    : alloc::allocate(size, c.placement);
-  });
+  return guarded(size, caller, [size](Choice c) { return take(size, c); });
 }
 
 void* allocate_zeroed_slow(size_t size, const void* caller) {
-  return guarded(size, caller, [size](Choice c) {
-    return c.door == Door::kForward ? next_allocator().calloc(1, size)
-                                    : alloc::allocate_zeroed(size, c.placement);
-  });
+  return guarded(size, caller, [size](Choice c) { return take_zeroed(size, c); });
 }
 
 void* allocate_aligned_slow(size_t alignment, size_t size, const void* caller) {
-  return guarded(size, caller, [alignment, size](Choice c) -> void* {
-    if (c.door == Door::kForward) return next_allocator().memalign(alignment, size);
-    if (alignment > alloc::kMaxAlignment) return nullptr;
-    return alloc::allocate_aligned(alignment, size, c.placement);
-  });
+  return guarded(size, caller,
+                 [alignment, size](Choice c) { return take_aligned(alignment, size, c); });
 }
 
 void* reallocate(void* block, size_t size, const void* caller) {
   return guarded(size, caller, [block, size](Choice c) -> void* {
-    if (alloc::owns(block) && c.door == Door::kPlace) return reallocate_ours(block, size, c);
-    if (c.door == Door::kForward && !alloc::owns(block)) {
+    const bool ours = alloc::owns(block);
+    if (ours && c.door == Door::kPlace) return reallocate_ours(block, size, c);
+    if (!ours && c.door == Door::kForward && !is_early(block)) {
       return next_allocator().realloc(block, size);
     }
     return reallocate_across(block, size, c);
