@@ -119,8 +119,8 @@ int run(const Options& options) {
   query.initiators = from.value();
   auto matches = t.find(query);
   if (!matches.ok()) return complain(matches.status().message(), kFailed);
-  std::string text = options.json ? to_json(t, options, matches.value()).dump(2) + '\n'
-                                  : to_table(t, matches.value());
+  std::string text =
+      options.json ? json_text(to_json(t, options, matches.value())) : to_table(t, matches.value());
   if (options.json || !matches.value().empty()) fputs(text.c_str(), stdout);
   if (matches.value().empty()) return complain("nothing found: " + why_none(t, query), kFailed);
   return 0;

@@ -69,7 +69,7 @@ int run_measure(const Topology& t, const Options& options) {
 
 int show(const Topology& t, const Options& options) {
   if (!options.svg.empty()) return write_svg(t, options.svg);
-  std::string text = options.json  ? topology_json(t).dump(2) + '\n'
+  std::string text = options.json  ? json_text(topology_json(t))
                      : options.dot ? topology_dot(t)
                                    : topology_table(t);
   bool ok = fwrite(text.data(), 1, text.size(), stdout) == text.size() && fflush(stdout) == 0;

@@ -226,6 +226,10 @@ void put_properties(const topology::Properties& p, nlohmann::ordered_json* out) 
   (*out)["granularity_bytes"] = p.granularity;
 }
 
+std::string json_text(const nlohmann::ordered_json& document) {
+  return document.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
+}
+
 nlohmann::ordered_json topology_json(const Topology& t) {
   nlohmann::ordered_json out = {{"schema", 1},
                                 {"source", t.source()},

@@ -31,6 +31,8 @@ nlohmann::ordered_json topology_json(const topology::Topology& t);
 std::string topology_dot(const topology::Topology& t);
 std::string topology_svg(const topology::Topology& t);
 
+// Names may come from files that are not UTF-8: a replacement character beats no answer.
+std::string json_text(const nlohmann::ordered_json& document);
 // Adds the number, its unit in the name, and where it comes from; null if it is not known.
 void put_properties(const topology::Properties& p, nlohmann::ordered_json* out);
 

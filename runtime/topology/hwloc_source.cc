@@ -13,7 +13,9 @@
 namespace hms::topology {
 namespace {
 
-constexpr uint64_t kMaxSynthetic = 65536;
+// hwloc's insertion takes quadratic time in the width of a level: these bounds keep it to a second.
+constexpr uint64_t kMaxSynthetic = 8192;
+constexpr uint64_t kMaxSyntheticLevel = 1024;
 
 std::string text_of(const char* text) { return text ? text : ""; }
 
@@ -172,24 +174,30 @@ class Copier {
 Status check_synthetic(const std::string& spec) {
   if (spec.size() > 4096) return {HMS_EINVAL, "is longer than 4096 characters"};
   uint64_t objects = 1;
-  int depth = 0;
+  bool attributes = false;  // they end at the first ')', for hwloc too
   for (size_t at = 0; at < spec.size(); ++at) {
     char c = spec[at];
     if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) > '~') {
       return {HMS_EINVAL, "has a character that is not printable ASCII"};
     }
-    depth += c == '(' ? 1 : c == ')' ? -1 : 0;
+    attributes = c == '(' || (attributes && c != ')');
     // Every number after ':' or alone that is not inside (attributes) is the width of a level.
     bool number = c >= '0' && c <= '9';
     bool first = at == 0 || spec[at - 1] == ':' || spec[at - 1] == ' ';
-    if (!number || !first || depth > 0) continue;
+    // hwloc reads widths with strtoul: a sign or hexadecimal would get past the check below.
+    if (first && !attributes && (c == '+' || c == '-')) return {HMS_EINVAL, "has a signed width"};
+    if (!number || !first || attributes) continue;
     size_t end = std::min(spec.find_first_not_of("0123456789", at), spec.size());
-    auto n = parse_number(spec.substr(at, end - at));
-    if (n && *n > 0 && static_cast<uint64_t>(*n) <= kMaxSynthetic) {
-      objects *= static_cast<uint64_t>(*n);
+    if (end < spec.size() && (spec[end] == 'x' || spec[end] == 'X')) {
+      return {HMS_EINVAL, "has a hexadecimal width"};
     }
-    if (!n || static_cast<uint64_t>(*n) > kMaxSynthetic || objects > kMaxSynthetic) {
-      return {HMS_EINVAL, "has more than " + std::to_string(kMaxSynthetic) + " objects"};
+    auto n = parse_number(spec.substr(at, end - at));
+    bool wide = !n || static_cast<uint64_t>(*n) > kMaxSyntheticLevel;
+    if (!wide && *n > 0) objects *= static_cast<uint64_t>(*n);
+    if (wide || objects > kMaxSynthetic) {
+      return {HMS_EINVAL, "has more than " + std::to_string(kMaxSyntheticLevel) +
+                              " objects below one, or " + std::to_string(kMaxSynthetic) +
+                              " in all"};
     }
     at = end - 1;
   }
