@@ -21,7 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kLibraryName[] = "libhms_malloc.so";
+constexpr char kMallocLibrary[] = "libhms_malloc.so";
+constexpr char kOmpLibrary[] = "libhms_omp.so";
 
 std::string read_text_file(const std::string& path, std::string* problem) {
   std::ifstream file(path);
@@ -111,12 +112,24 @@ std::vector<std::string> check_configuration(const RunOptions& options, std::str
   resolver.load_if_asked();
   for (const Quota& quota : config.quotas) resolver.check(quota.target, quota.where, true);
   for (const Rule& rule : config.rules) resolver.check(rule.placement, rule.where, false);
+  for (const std::string& space : options.spaces) {
+    const size_t equals = space.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      problems.push_back("--space: '" + space + "' is not NAME=PLACEMENT");
+    } else {
+      resolver.check(space.substr(equals + 1), "--space " + space.substr(0, equals), false);
+    }
+  }
   return problems;
 }
 
 std::vector<std::string> configuration_hints(const RunOptions& options) {
   std::vector<std::string> hints;
-  if (!options.tiers.empty() && options.rules.empty() && options.config_file.empty()) {
+  if (!options.spaces.empty() && !options.omp) {
+    hints.push_back("--space is for OpenMP programs: without --omp it has no effect");
+  }
+  if (!options.tiers.empty() && options.rules.empty() && options.config_file.empty() &&
+      !options.omp) {
     hints.push_back(
         "--tiers without --rule: every allocation takes the default placement; add a rule, such as "
         "--rule 'FIRST>SECOND' with your tiers' names");
@@ -124,7 +137,8 @@ std::vector<std::string> configuration_hints(const RunOptions& options) {
   return hints;
 }
 
-Result<std::string> find_library() {
+Result<std::string> find_library(bool omp) {
+  const char* const name = omp ? kOmpLibrary : kMallocLibrary;
   const char* named = secure_getenv("HMS_LIBRARY");
   if (named != nullptr) {
     std::error_code error;
@@ -135,22 +149,21 @@ Result<std::string> find_library() {
   char self[PATH_MAX];
   ssize_t bytes = readlink("/proc/self/exe", self, sizeof self - 1);
   if (bytes <= 0)
-    return Status(HMS_EIO, "/proc is not mounted; set HMS_LIBRARY to " + std::string(kLibraryName));
+    return Status(HMS_EIO, "/proc is not mounted; set HMS_LIBRARY to " + std::string(name));
   fs::path here = fs::path(std::string(self, static_cast<size_t>(bytes))).parent_path();
   // Build tree first (build/cli/hms), then the layouts that GNUInstallDirs knows.
-  std::vector<fs::path> places = {here.parent_path() / kLibraryName,
-                                  here.parent_path() / "lib" / kLibraryName,
-                                  here.parent_path() / "lib64" / kLibraryName};
+  std::vector<fs::path> places = {here.parent_path() / name, here.parent_path() / "lib" / name,
+                                  here.parent_path() / "lib64" / name};
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(here.parent_path() / "lib", error)) {
-    std::string name = entry.path().filename().string();
-    bool multiarch = name.find("-linux-gnu") != std::string::npos;
-    if (multiarch) places.push_back(entry.path() / kLibraryName);
+    std::string folder = entry.path().filename().string();
+    bool multiarch = folder.find("-linux-gnu") != std::string::npos;
+    if (multiarch) places.push_back(entry.path() / name);
   }
   for (const fs::path& place : places) {
     if (fs::is_regular_file(place, error)) return place.string();
   }
-  return Status(HMS_EIO, std::string(kLibraryName) + " is neither beside '" + here.string() +
+  return Status(HMS_EIO, std::string(name) + " is neither beside '" + here.string() +
                              "' nor in its lib folders; set HMS_LIBRARY to its path");
 }
 
@@ -168,7 +181,8 @@ Result<std::string> preload_list(const std::string& library) {
     size_t end = rest.find_first_of(": ");
     std::string entry = rest.substr(0, end);
     rest = end == std::string::npos ? "" : rest.substr(end + 1);
-    if (entry.empty() || fs::path(entry).filename() == kLibraryName) continue;
+    const fs::path file = fs::path(entry).filename();
+    if (entry.empty() || file == kMallocLibrary || file == kOmpLibrary) continue;
     std::string brings = allocator_in(entry);
     if (!brings.empty()) {
       return Status(HMS_EINVAL, "LD_PRELOAD already has '" + entry + "', which brings " + brings +

@@ -15,6 +15,8 @@ struct RunOptions {
   std::vector<std::string> quotas;
   std::string config_file;
   std::string topology;
+  bool omp = false;                 // the OpenMP door, which holds the malloc door
+  std::vector<std::string> spaces;  // NAME=PLACEMENT, memory spaces of OpenMP
   std::string report;  // "" none, "-" JSON on stdout, kReportTable, else a file for the JSON
   bool verbose = false;
   std::vector<std::string> command;
@@ -32,8 +34,9 @@ std::vector<std::string> check_configuration(const RunOptions& options, std::str
 // Things that are allowed but rarely meant.
 std::vector<std::string> configuration_hints(const RunOptions& options);
 
-// libhms_malloc.so: $HMS_LIBRARY, or where it lies relative to this binary when built or installed.
-Result<std::string> find_library();
+// libhms_malloc.so, or libhms_omp.so for OpenMP: $HMS_LIBRARY, or where it lies relative to this
+// binary when built or installed.
+Result<std::string> find_library(bool omp);
 
 // LD_PRELOAD with the library in front of what is there. Refuses when another allocator or a
 // sanitizer runtime is there already: two allocators in one program free each other's blocks.

@@ -125,22 +125,26 @@ void set_environment(const RunOptions& options, const std::string& configuration
   }
   if (!options.topology.empty()) setenv("HMS_TOPOLOGY", options.topology.c_str(), 1);
   if (!options.tiers.empty()) unsetenv("HMS_TOPOLOGY");
+  if (options.spaces.empty()) return;
+  std::string spaces;
+  for (const std::string& space : options.spaces) spaces += (spaces.empty() ? "" : ",") + space;
+  setenv("HMS_OMP_SPACES", spaces.c_str(), 1);
 }
 
 // The preload, unless it would break the program. False: refused, after a message.
-bool set_preload(const std::string& path, bool verbose) {
+bool set_preload(const std::string& path, const RunOptions& options) {
   Judgement judgement = judge_program(path);
   if (judgement.preload != Preload::kWorks) {
     say(judgement.reason + ": libhms is not in effect in it; running it all the same");
   }
   if (judgement.preload == Preload::kHarmful) return true;
-  Result<std::string> library = find_library();
+  Result<std::string> library = find_library(options.omp);
   Result<std::string> list = library.ok() ? preload_list(library.value()) : library;
   if (!list.ok()) {
     say(list.status().message());
     return false;
   }
-  if (verbose) say("LD_PRELOAD=" + list.value());
+  if (options.verbose) say("LD_PRELOAD=" + list.value());
   setenv("LD_PRELOAD", list.value().c_str(), 1);
   return true;
 }
@@ -195,7 +199,7 @@ int run(const RunOptions& options) {
     if (conf != nullptr) say("HMS_CONF=" + std::string(conf));
     setenv("HMS_LOG_LEVEL", "info", 0);
   }
-  if (!set_preload(command.path, options.verbose)) return kUsage;
+  if (!set_preload(command.path, options)) return kUsage;
   remove_stale_stats(geteuid());
   if (options.report.empty()) return exec_command(command.path, options.command);
   return run_with_report(options, command.path);
@@ -220,6 +224,12 @@ void setup(CLI::App& app) {
   sub->add_option("--config", options->config_file,
                   "A file of statements, after those of the flags");
   sub->add_option("--topology", options->topology, "live, xml:FILE, synthetic:SPEC, tiers:SPEC");
+  sub->add_flag("--omp", options->omp,
+                "Serve OpenMP memory management, too: spaces, traits, allocators");
+  sub->add_option("--space", options->spaces, "NAME=PLACEMENT: a memory space; may be repeated")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   sub->add_flag(std::string("--report{") + kReportTable + "}", options->report,
                 "Say at the end where the pages are; --report=FILE: also as JSON (- for stdout)");
   sub->add_flag("--verbose", options->verbose, "Show what is set up");
