@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   header->magic = hms::kStatsMagic;
   header->version = hms::kStatsVersion;
   header->bytes = sizeof(hms::StatsPage);
-  hms::parse_stats(data, size);
+  hms::Result<hms::ProcessStats> raw = hms::parse_stats(data, size);
+  if (!raw.ok() && raw.status().message().empty()) abort();
   hms::Result<hms::ProcessStats> stats = hms::parse_stats(page, sizeof page);
   if (!stats.ok()) abort();
   for (const hms::WindowStats& window : stats.value().windows) {
