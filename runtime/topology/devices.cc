@@ -29,6 +29,9 @@ double pci_link_bandwidth(double gigatransfers, int width) {
 
 namespace {
 
+// A device is closer to its own memory than to the node beside it, which has the SLIT's 10.
+constexpr double kOwnDistance = 1;
+
 // Whether a node is the device's own memory (POWER9 and Grace with their GPUs): then its link to
 // the host is not in the way, and there is no second target for the same memory.
 bool owns(const DeviceFacts& device, const Nodes& nodes, int node) {
@@ -48,7 +51,7 @@ void add_own_memory(const DeviceFacts& device, Id initiator, Builder* builder) {
   memory.from = device.memory_from;
   Id id = builder->add_target(std::move(memory));
   Properties own;
-  own.distance = Sourced{10, Provenance::kAssumed};
+  own.distance = Sourced{kOwnDistance, Provenance::kAssumed};
   builder->state(initiator, id, own);
 }
 
@@ -74,7 +77,7 @@ void add_device(const DeviceFacts& device, const Nodes& nodes, Builder* builder)
       said.bandwidth = Sourced{device.link_bandwidth, Provenance::kPciLink};
     }
     if (own) {
-      said.distance = Sourced{10, Provenance::kAssumed};
+      said.distance = Sourced{kOwnDistance, Provenance::kAssumed};
     } else if (auto distance = node_distance(nodes, device.node, t.node)) {
       said.distance = Sourced{*distance, Provenance::kSlit};
     }
