@@ -97,6 +97,11 @@ class Report:
             if value is not None:
                 yield (f"1 GiB of 64 B blocks: resident over live bytes, {peer}",
                        f"{(value - 1) * 100:.2f} %", "<= 1.5 %", value <= 1.015)
+        residue, peak = "residue 10 s after 1 GiB", 1024
+        value = self._middle_if_measured(residue, "hms")
+        if value is not None:
+            yield (f"{residue}: still resident, hms", f"{value / peak * 100:.1f} % of the burst",
+                   "<= 10 %", value <= 0.1 * peak)
         for peer, calls in self.calls.items():
             yield (f"policy system calls per million small allocations, {peer}",
                    f"{calls['policy']:.1f} (memory calls: {calls['memory']:.1f})", "0",

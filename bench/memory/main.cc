@@ -94,9 +94,11 @@ int decay(size_t mib, double seconds) {
   }
   std::printf("{\"floor_bytes\":%zu,\"peak_bytes\":%zu,\"kept_bytes\":%zu,\"samples\":[", floor,
               peak, kept);
-  double start = now();
-  for (const char* comma = ""; now() - start < seconds; comma = ",") {
-    std::printf("%s[%.2f,%zu]", comma, now() - start, resident_bytes());
+  double start = now(), elapsed = 0;
+  for (const char* comma = "";; comma = ",") {
+    elapsed = now() - start;
+    std::printf("%s[%.2f,%zu]", comma, elapsed, resident_bytes());
+    if (elapsed >= seconds) break;
     for (int i = 0; i < 1000; ++i) Api::release(Api::allocate(64 + static_cast<size_t>(i)));
     timespec pause{0, 250000000};
     nanosleep(&pause, nullptr);
