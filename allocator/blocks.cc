@@ -87,17 +87,26 @@ void* take_block(const Request& request, int flags) {
   return block;
 }
 
-unsigned take_from(Leg* leg, const Request& request, unsigned count, void** out) {
-  Arena* arena = arena_of(leg, thread_state.slot);
-  if (arena == nullptr) return 0;
+unsigned take_run(const Request& request, int flags, unsigned count, void** out) {
   begin_attempt();
-  int flags = request.flags | static_cast<int>(MALLOCX_ARENA(arena->index)) | MALLOCX_TCACHE_NONE;
   unsigned taken = 0;
   while (taken < count) {
     void* block = take_block(request, flags);
     if (block == nullptr) break;
     set_page_mark(reinterpret_cast<uintptr_t>(block), request.size_class + 1);
     out[taken++] = block;
+  }
+  return taken;
+}
+
+unsigned take_from(Leg* leg, const Request& request, unsigned count, void** out) {
+  Arena* arena = arena_of(leg, thread_state.slot);
+  if (arena == nullptr) return 0;
+  int flags = request.flags | static_cast<int>(MALLOCX_ARENA(arena->index)) | MALLOCX_TCACHE_NONE;
+  unsigned taken = take_run(request, flags, count, out);
+  // Freed memory that waits for decay in some arena must not make its target look full.
+  if (taken == 0 && attempt_refused() && reclaim(*leg)) {
+    taken = take_run(request, flags, count, out);
   }
   if (taken == 0) return 0;
   size_t bytes = class_size(request.size_class);

@@ -19,6 +19,10 @@ unsigned take_blocks(const PlacementState& placement, const Request& request, un
                      void** out);
 void give_blocks(void* const* blocks, unsigned count, unsigned size_class);
 
+// Purges what is freed but still charged to the leg's targets, in the arenas of all placements, and
+// this thread's caches. True if that made room.
+bool reclaim(const Leg& leg);
+
 // After a block was resized in place.
 void note_resize(void* block, size_t old_size, size_t new_size);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "allocator/extent_hooks.h"
+#include "allocator/node_room.h"
 #include "allocator/region.h"
 #include "allocator/strict_pages.h"
 #include "runtime/support/counters.h"
@@ -113,6 +114,9 @@ bool grow_writable(Leg* leg, uintptr_t needed) {
     return false;
   }
   if (needs_run_policies(*leg) && apply_stripes(*leg, leg->writable, end) != 0) return false;
+  if (leg->plan.guard_node && node_is_tight(leg->plan.account->target().node)) {
+    os::advise_huge_pages(reinterpret_cast<void*>(leg->writable), end - leg->writable, false);
+  }
   leg->writable = end;
   return true;
 }

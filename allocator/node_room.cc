@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kMinMargin = int64_t{16} << 20;
 constexpr int64_t kMarginDivisor = 50;  // 2 % of what was free: watermarks and per-CPU page lists
+constexpr int64_t kTightDivisor = 8;
 constexpr int64_t kRereadBytes = int64_t{4} << 20;
 constexpr int64_t kRereadNanoseconds = 10'000'000;
 
@@ -82,6 +83,16 @@ bool take_node_room(int node, uint64_t bytes) {
 void give_node_room(int node, uint64_t bytes) {
   if (node < 0 || node >= os::kMaxNodes) return;
   rooms[node].charged.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
+}
+
+bool node_is_tight(int node) {
+  if (node < 0 || node >= os::kMaxNodes) return false;
+  const Room& room = rooms[node];
+  int64_t baseline = room.baseline.load(std::memory_order_relaxed);
+  if (baseline < 0) return false;
+  int64_t left = baseline - room.charged.load(std::memory_order_relaxed);
+  int64_t measured = room.measured.load(std::memory_order_relaxed);
+  return (left < measured ? left : measured) < baseline / kTightDivisor;
 }
 
 }  // namespace hms::alloc

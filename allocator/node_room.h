@@ -18,5 +18,9 @@ namespace hms::alloc {
 // room.
 bool take_node_room(int node, uint64_t bytes);
 void give_node_room(int node, uint64_t bytes);
+// True when less than an eighth of what the process found free is left. The kernel may then have no
+// huge page there any more, and takes a whole one from another node rather than small ones from the
+// preferred node (mm/mempolicy.c, vma_alloc_folio): the caller asks for small pages instead.
+bool node_is_tight(int node);
 
 }  // namespace hms::alloc

@@ -1,6 +1,8 @@
-// Giving memory back to the system on request.
+// Giving memory back to the system: on request, and when a target is full of memory that nobody
+// uses.
 #include "allocator/account.h"
 #include "allocator/allocator.h"
+#include "allocator/blocks.h"
 #include "allocator/jemalloc.h"
 #include "allocator/placements.h"
 #include "allocator/region.h"
@@ -33,17 +35,49 @@ void purge_leg(Leg* leg) {
   }
 }
 
+bool charges(const Leg& leg, const Account* account) {
+  const Stripes* stripes = leg.plan.stripes;
+  if (stripes == nullptr) return leg.plan.account == account;
+  for (unsigned t = 0; t < stripes->targets; ++t) {
+    if (stripes->account[t] == account) return true;
+  }
+  return false;
+}
+
+// Visits the legs of all placements.
+template <typename Visit>
+void for_each_leg(Visit visit) {
+  for (unsigned id = 0; id < kMaxPlacements; ++id) {
+    const PlacementState* state = placement_state(static_cast<PlacementId>(id));
+    if (state == nullptr) break;
+    for (unsigned i = 0; i < state->leg_count; ++i) visit(state->legs[i]);
+  }
+}
+
+bool purge_account(const Account* account) {
+  uint64_t before = account->charged.load(std::memory_order_relaxed);
+  for_each_leg([account](Leg* leg) {
+    if (charges(*leg, account)) purge_leg(leg);
+  });
+  return account->charged.load(std::memory_order_relaxed) < before;
+}
+
 }  // namespace
+
+bool reclaim(const Leg& leg) {
+  flush_thread();
+  const Stripes* stripes = leg.plan.stripes;
+  if (stripes == nullptr) return purge_account(leg.plan.account);
+  bool any = false;
+  for (unsigned t = 0; t < stripes->targets; ++t) any |= purge_account(stripes->account[t]);
+  return any;
+}
 
 bool trim() {
   if (ensure_started() != Entry::kReady) return false;
   uint64_t before = charged_in_all();
   flush_thread();
-  for (unsigned id = 0; id < kMaxPlacements; ++id) {
-    const PlacementState* state = placement_state(static_cast<PlacementId>(id));
-    if (state == nullptr) break;
-    for (unsigned i = 0; i < state->leg_count; ++i) purge_leg(state->legs[i]);
-  }
+  for_each_leg(purge_leg);
   return charged_in_all() < before;
 }
 

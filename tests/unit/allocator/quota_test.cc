@@ -88,6 +88,26 @@ TEST(Quota, IsSharedByAllPlacementsOfATarget) {
   EXPECT_EQ(key_of(blocks.add(allocate(kMiB / 2, b))), "q:shared");
 }
 
+// What one thread freed waits in its arena for decay; another thread's request must not be refused
+// because of it.
+TEST(Quota, FreedMemoryIsReclaimedBeforeRefusal) {
+  set_quota("q:reclaim", 8 * kMiB);
+  PlacementId id = registered(make({emulated("q:reclaim", UINT64_MAX)}, Spread::kOrdered, true));
+  PlacementId twin = registered(
+      make({emulated("q:reclaim", UINT64_MAX), emulated("q:none", 0)}, Spread::kOrdered, true));
+  for (int round = 0; round < 4; ++round) {
+    std::thread([id] {
+      Blocks blocks;
+      while (blocks.add(allocate(24 * kKiB, id)) != nullptr) {
+      }
+      EXPECT_GT(blocks.all().size(), 300U);
+    }).join();
+    void* large = allocate(7 * kMiB, round % 2 == 0 ? id : twin);
+    EXPECT_NE(large, nullptr);
+    if (large != nullptr) deallocate(large);
+  }
+}
+
 TEST(Quota, InPlaceGrowthIsCharged) {
   set_quota("q:grow", 3 * kMiB);
   PlacementId id = registered(make({emulated("q:grow", UINT64_MAX)}, Spread::kOrdered, true));
