@@ -184,6 +184,10 @@ int open_window(Leg* leg, size_t bytes) {
       return r;
     }
   }
+  // A huge page lies on one node: where neighbours alternate, only small ones can.
+  if (leg->plan.stripes != nullptr && leg->plan.stripes->pages) {
+    os::advise_huge_pages(reinterpret_cast<void*>(start), length, false);
+  }
   record_windows(*leg, start, length);
   leg->window_start = leg->frontier = leg->writable = leg->mapped = start;
   leg->limit = start + length;
