@@ -15,4 +15,28 @@ if(NOT HMS_SANITIZE)
                      ${HMS_OPENMP_ENTRY_SOURCES})
   target_link_options(hms_omp PRIVATE -Wl,-Bsymbolic-functions -Wl,-z,nodelete)
   set_target_properties(hms_omp PROPERTIES OUTPUT_NAME hms_omp)
+
+  # Looked up by name: libomp asks for libmemkind.so, libgomp for libmemkind.so.0. In a folder of its own, which a
+  # person puts into LD_LIBRARY_PATH: nobody should get it by accident.
+  set(HMS_MEMKIND_DIR ${PROJECT_BINARY_DIR}/memkind)
+  hms_shared_library(hms_memkind cmake/hms_malloc.map $<TARGET_OBJECTS:hms_openmp> openmp/memkind/memkind.cc)
+  set_target_properties(hms_memkind PROPERTIES OUTPUT_NAME hms_memkind LIBRARY_OUTPUT_DIRECTORY ${HMS_MEMKIND_DIR})
+  add_custom_command(TARGET hms_memkind POST_BUILD
+                     COMMAND ${CMAKE_COMMAND} -E create_symlink libhms_memkind.so ${HMS_MEMKIND_DIR}/libmemkind.so
+                     COMMAND ${CMAKE_COMMAND} -E create_symlink libhms_memkind.so ${HMS_MEMKIND_DIR}/libmemkind.so.0)
+  if(HMS_BUILD_TESTS AND EXISTS ${PROJECT_SOURCE_DIR}/tests/openmp/CMakeLists.txt)
+    enable_testing()
+    add_subdirectory(tests/openmp)
+  endif()
+  if(EXISTS ${PROJECT_SOURCE_DIR}/examples/CMakeLists.txt)
+    add_subdirectory(examples)
+  endif()
+
+  install(TARGETS hms_omp LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(TARGETS hms_memkind LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/hms)
+  install(CODE "
+    foreach(name libmemkind.so libmemkind.so.0)
+      file(CREATE_LINK libhms_memkind.so
+           \$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/hms/\${name} SYMBOLIC)
+    endforeach()")
 endif()
