@@ -16,8 +16,8 @@ __thread ThreadState thread_state;
 
 namespace {
 
-constexpr unsigned kMaxBlocks = 256;               // per bin
-constexpr size_t kMaxBinBytes = size_t{64} << 10;  // or 8 blocks, if those are more
+constexpr unsigned kMaxBlocks = 256;                // per bin
+constexpr size_t kMaxBinBytes = size_t{128} << 10;  // or 8 blocks, if those are more
 constexpr size_t kMinBlocks = 8;
 constexpr size_t kThreadBytes = size_t{2} << 20;  // bound on what one thread may hold back
 constexpr size_t kFirstBytes = 1024;              // a fresh bin's room

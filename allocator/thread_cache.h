@@ -45,7 +45,7 @@ void start_thread_caches();  // once, at the start of the allocator
 
 // The calling thread's cache of a placement; null if it has none (yet), never made here.
 inline Cache* existing_cache(PlacementId placement) {
-  if (placement == kDefaultPlacement) return &thread_state.main;
+  if (__builtin_expect(placement == kDefaultPlacement, 1)) return &thread_state.main;
   Cache** others = thread_state.others;
   return others == nullptr ? nullptr : others[placement];
 }
