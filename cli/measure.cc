@@ -253,6 +253,9 @@ MeasureResult measure(const topology::Topology& t,
       if (i.kind == topology::InitiatorKind::kCpu && real) pairs.emplace_back(&i, &x);
     }
   }
+  auto report = [&out](const std::string& pair, const std::string& text) {
+    out.report.append("  ").append(pair).append(": ").append(text).append("\n");
+  };
   for (size_t n = 0; n < pairs.size() && !interrupted; ++n) {
     auto [from, to] = pairs[n];
     std::string name = from->key + " to " + to->key;
@@ -262,11 +265,11 @@ MeasureResult measure(const topology::Topology& t,
     std::string problem = measure_pair(*from, *to, &m);
     if (interrupted) break;
     if (!problem.empty()) {
-      out.report += "  " + name + ": skipped, " + problem + '\n';
+      report(name, "skipped, " + problem);
       continue;
     }
-    out.report += "  " + name + ": " + topology::format_latency(m.latency) + ", " +
-                  topology::format_bandwidth(m.bandwidth) + '\n';
+    report(name,
+           topology::format_latency(m.latency) + ", " + topology::format_bandwidth(m.bandwidth));
     out.measurements.pairs.push_back(std::move(m));
   }
   out.interrupted = interrupted;

@@ -1,10 +1,10 @@
 // `hms topology`: what memories there are, how they are reached, and how well.
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <chrono>
 #include <memory>
+#include <system_error>
 
 #include "cli/command.h"
 #include "cli/measure.h"
@@ -34,7 +34,7 @@ int complain(const std::string& message, int code) {
 int write_svg(const Topology& t, const std::string& path) {
   std::string text = topology_svg(t);
   FILE* file = path == "-" ? stdout : fopen(path.c_str(), "we");
-  if (!file) return complain(path + ": " + std::string(strerror(errno)), kFailed);
+  if (!file) return complain(path + ": " + std::generic_category().message(errno), kFailed);
   bool ok = fwrite(text.data(), 1, text.size(), file) == text.size();
   ok = (file == stdout ? fflush(file) : fclose(file)) == 0 && ok;
   return ok ? 0 : complain(path + ": could not be written whole", kFailed);
@@ -73,7 +73,7 @@ int show(const Topology& t, const Options& options) {
                      : options.dot ? topology_dot(t)
                                    : topology_table(t);
   bool ok = fwrite(text.data(), 1, text.size(), stdout) == text.size() && fflush(stdout) == 0;
-  return ok ? 0 : complain("standard output: " + std::string(strerror(errno)), kFailed);
+  return ok ? 0 : complain("standard output: " + std::generic_category().message(errno), kFailed);
 }
 
 int run(const Options& options) {

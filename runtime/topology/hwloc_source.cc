@@ -29,6 +29,7 @@ std::string info_of(hwloc_obj_t object, const char* name) {
 }
 
 std::string pci_address(hwloc_obj_t pci) {
+  if (!pci->attr) return "";
   const auto& a = pci->attr->pcidev;
   char text[32];
   snprintf(text, sizeof text, "%04x:%02x:%02x.%x", static_cast<unsigned>(a.domain), a.bus, a.dev,
@@ -59,7 +60,7 @@ class Copier {
     unsigned count = api_.get_nbobjs_by_depth(t_.get(), depth);
     for (unsigned i = 0; i < count; ++i) {
       hwloc_obj_t object = api_.get_obj_by_depth(t_.get(), depth, i);
-      if (object && (object->attr || object->type == HWLOC_OBJ_PU)) visit(object);
+      if (object) visit(object);
     }
   }
 
@@ -74,6 +75,7 @@ class Copier {
   }
 
   void copy_node(hwloc_obj_t object) {
+    if (!object->attr) return;
     Described::Node node;
     node.number = static_cast<int>(object->os_index);
     node.bytes = object->attr->numanode.local_memory;
@@ -110,6 +112,7 @@ class Copier {
   }
 
   void copy_device(hwloc_obj_t pci) {
+    if (!pci->attr) return;
     Described::Device device;
     device.address = pci_address(pci);
     // hwloc keeps the upper 16 bits of the class code.

@@ -186,7 +186,7 @@ Result<std::vector<Match>> Topology::find(const Query& query) const {
       c.properties.granularity = std::max(c.properties.granularity, p.granularity);
       c.properties.capabilities &= p.capabilities;
     }
-    found.push_back(std::move(c));
+    found.push_back(c);
   }
   std::sort(found.begin(), found.end(), [](const Candidate& a, const Candidate& b) {
     return key_less(a.target->key, b.target->key);
@@ -195,6 +195,7 @@ Result<std::vector<Match>> Topology::find(const Query& query) const {
     return before(a, b, query.order);
   });
   std::vector<Match> out;
+  out.reserve(found.size());
   for (const Candidate& c : found) {
     out.push_back(
         {c.target->id, c.properties, reason_of(c, query.order, out.size() + 1, from.size())});

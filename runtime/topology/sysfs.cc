@@ -62,7 +62,7 @@ std::vector<Access> read_access(const Tree& tree, const std::string& dir) {
 uint64_t read_side_cache(const Tree& tree, const std::string& dir) {
   uint64_t bytes = 0;
   for (const std::string& index : tree.entries(dir + "/memory_side_cache", "index")) {
-    auto n = tree.number(dir + "/memory_side_cache/" + index + "/size");
+    auto n = tree.number(path_of({dir, "memory_side_cache", index, "size"}));
     if (n && *n > 0) bytes = std::max(bytes, static_cast<uint64_t>(*n));
   }
   return bytes;
@@ -101,7 +101,7 @@ void read_tiers(const Tree& tree, Nodes* nodes) {
   for (const std::string& name : tree.entries(base, "memory_tier")) {
     int tier = suffix_number(name, "memory_tier", 1 << 20);
     if (tier < 0) continue;
-    for (int node : tree.list(base + "/" + name + "/nodelist", os::kMaxNodes)) {
+    for (int node : tree.list(path_of({base, name, "nodelist"}), os::kMaxNodes)) {
       auto at = nodes->find(node);
       if (at != nodes->end()) at->second.kernel_tier = tier;
     }
@@ -113,7 +113,7 @@ void read_weights(const Tree& tree, Nodes* nodes) {
   const std::string base = "kernel/mm/mempolicy/weighted_interleave";
   for (const std::string& name : tree.entries(base, "node")) {
     auto at = nodes->find(suffix_number(name, "node", os::kMaxNodes));
-    auto weight = tree.number(base + "/" + name);
+    auto weight = tree.number(path_of({base, name}));
     if (at != nodes->end() && weight && *weight > 0 && *weight <= 255) {
       at->second.interleave_weight = static_cast<int>(*weight);
     }

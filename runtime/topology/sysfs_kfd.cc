@@ -53,7 +53,7 @@ void add_banks(const Tree& tree, const std::string& dir, const std::string& addr
   Initiator* gpu = builder->find_initiator(device_key(address));
   if (!memory || !gpu) return;
   for (const std::string& bank : tree.entries(dir + "/mem_banks")) {
-    Fields f = read_fields(tree, dir + "/mem_banks/" + bank + "/properties");
+    Fields f = read_fields(tree, path_of({dir, "mem_banks", bank, "properties"}));
     if (f["heap_type"] != kPublicMemory && f["heap_type"] != kPrivateMemory) continue;
     // With a large BAR the kernel calls the memory public, yet a CPU reaches it only by mapping it
     // through the driver, so it stays device memory here.
@@ -74,9 +74,9 @@ void add_peer_links(const Tree& tree, const std::string& dir, const std::string&
                     const std::map<int, std::string>& gpus, Builder* builder) {
   Initiator* gpu = builder->find_initiator(device_key(address));
   if (!gpu) return;
-  for (const char* links : {"/io_links", "/p2p_links"}) {
-    for (const std::string& link : tree.entries(dir + links)) {
-      Fields f = read_fields(tree, dir + links + "/" + link + "/properties");
+  for (const char* links : {"io_links", "p2p_links"}) {
+    for (const std::string& link : tree.entries(path_of({dir, links}))) {
+      Fields f = read_fields(tree, path_of({dir, links, link, "properties"}));
       auto peer = gpus.find(static_cast<int>(f["node_to"]));
       if (peer == gpus.end() || f["node_to"] == f["node_from"]) continue;
       Target* memory = builder->find_target(device_memory_key(peer->second));

@@ -98,6 +98,15 @@ std::string Tree::link(const std::string& path) const {
   return text(path).value_or("");
 }
 
+std::string path_of(std::initializer_list<std::string_view> parts) {
+  std::string out;
+  for (std::string_view part : parts) {
+    if (!out.empty()) out += '/';
+    out += part;
+  }
+  return out;
+}
+
 int suffix_number(const std::string& name, const std::string& prefix, int limit) {
   if (name.compare(0, prefix.size(), prefix) != 0) return -1;
   std::string digits = name.substr(prefix.size());

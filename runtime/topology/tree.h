@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hms::topology {
@@ -33,6 +35,8 @@ class Tree {
   std::string root_;
 };
 
+// The parts with '/' between them.
+std::string path_of(std::initializer_list<std::string_view> parts);
 // "0-3,8" with the rules of Tree::list.
 std::vector<int> parse_list(const std::string& text, int limit);
 // A whole decimal or 0x number and nothing else.
