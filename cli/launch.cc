@@ -185,9 +185,14 @@ Result<std::string> preload_list(const std::string& library) {
     if (entry.empty() || file == kMallocLibrary || file == kOmpLibrary) continue;
     std::string brings = allocator_in(entry);
     if (!brings.empty()) {
-      return Status(HMS_EINVAL, "LD_PRELOAD already has '" + entry + "', which brings " + brings +
-                                    "; one program can have one allocator: take it out of "
-                                    "LD_PRELOAD, or run without `hms run`");
+      std::string message = "LD_PRELOAD already has '";
+      message += entry;
+      message += "', which brings ";
+      message += brings;
+      message +=
+          "; one program can have one allocator: take it out of LD_PRELOAD, or run without `hms "
+          "run`";
+      return Status(HMS_EINVAL, message);
     }
     list += ":" + entry;
   }

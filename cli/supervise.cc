@@ -39,6 +39,7 @@ void pass_on(const siginfo_t& info, pid_t child) {
 
 int exec_command(const std::string& path, const std::vector<std::string>& command) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   // As execvp does, which also runs scripts without "#!", but on the path that was judged.

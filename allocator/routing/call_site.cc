@@ -31,17 +31,16 @@ class Executable {
 };
 
 // The object that is mapped at an address; null for generated code.
-const link_map* find_object(uintptr_t address) {
+const link_map* find_object(const void* address) {
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
   dl_find_object found;
-  if (_dl_find_object(reinterpret_cast<void*>(address), &found) != 0) return nullptr;
+  if (_dl_find_object(const_cast<void*>(address), &found) != 0) return nullptr;
   return found.dlfo_link_map;
 #else
   Dl_info info;
   link_map* map = nullptr;
   void* extra = &map;
-  if (dladdr1(reinterpret_cast<void*>(address), &info, static_cast<void**>(extra),
-              RTLD_DL_LINKMAP) == 0) {
+  if (dladdr1(address, &info, static_cast<void**>(extra), RTLD_DL_LINKMAP) == 0) {
     return nullptr;
   }
   return map;
@@ -73,6 +72,7 @@ Symbols symbols_of(const link_map* map) {
   // glibc relocates these entries in place on most architectures; elsewhere they are offsets.
   auto absolute = [map](ElfW(Addr) value) {
     ElfW(Addr) address = value < map->l_addr ? value + map->l_addr : value;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the dynamic section holds addresses as numbers
     return reinterpret_cast<const void*>(address);
   };
   for (const ElfW(Dyn)* d = map->l_ld; d != nullptr && d->d_tag != DT_NULL; ++d) {
@@ -144,8 +144,8 @@ uint64_t match_site(const RuleTable& rules, const void* site) {
   uint64_t mask = ~rules.site_rules();
   if (site == nullptr) return mask;
   // A return address may be the first byte after the function that called.
-  uintptr_t address = reinterpret_cast<uintptr_t>(site) - 1;
-  const link_map* map = find_object(address);
+  const void* code = static_cast<const char*>(site) - 1;
+  const link_map* map = find_object(code);
   if (map == nullptr) return mask;
   uint64_t objects = 0;
   for (uint64_t left = rules.site_rules(); left != 0; left &= left - 1) {
@@ -155,7 +155,7 @@ uint64_t match_site(const RuleTable& rules, const void* site) {
   }
   mask |= objects & ~rules.symbol_rules();
   uint64_t wanted = objects & rules.symbol_rules();
-  if (wanted != 0) mask |= match_symbols(rules, map, address, wanted);
+  if (wanted != 0) mask |= match_symbols(rules, map, reinterpret_cast<uintptr_t>(code), wanted);
   return mask;
 }
 

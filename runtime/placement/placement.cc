@@ -241,9 +241,8 @@ Status Parser::fill_weighted(const std::vector<std::string>& parts, char mark) {
     }
     if (mark == '*' && kernel_chosen(word)) {
       return error("'" + word +
-                   "' has no node of its own and cannot be interleaved; a ratio "
-                   "(" +
-                   word + ":1,...) can hold it");
+                   "' has no node of its own and cannot be interleaved; a ratio can "
+                   "hold it");
     }
     Status added = add_leg(word, weight);
     if (!added.ok()) return added;

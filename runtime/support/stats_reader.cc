@@ -146,6 +146,7 @@ class Verifier {
     for (uint64_t done = 0; done < window.bytes;) {
       size_t n = std::min<uint64_t>(kBatch, (window.bytes - done) / os::kPageSize);
       for (size_t i = 0; i < n; ++i, done += os::kPageSize) {
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): addresses of another process
         pages_[i] = reinterpret_cast<void*>(window.base + done);
       }
       int r = os::query_pages(pid_, n, pages_.data(), status_.data());
