@@ -96,6 +96,14 @@ bool needs_run_policies(const Leg& leg) {
          leg.plan.policy != os::Policy::kDefault;
 }
 
+// A huge page also holds neighbours that were not charged, so a quota would be exceeded by up to
+// one; and a node that is nearly full may have no huge page left where small ones would fit.
+bool wants_small_pages(const Leg& leg) {
+  const Account& account = *leg.plan.account;
+  return account.quota.load(std::memory_order_relaxed) != UINT64_MAX ||
+         (leg.plan.guard_node && node_is_tight(account.target().node));
+}
+
 // Steps grow with the leg, so a large heap is a few hundred system calls and a small one commits
 // little (mlockall(MCL_FUTURE) faults in what is mapped writable).
 bool grow_writable(Leg* leg, uintptr_t needed) {
@@ -114,7 +122,7 @@ bool grow_writable(Leg* leg, uintptr_t needed) {
     return false;
   }
   if (needs_run_policies(*leg) && apply_stripes(*leg, leg->writable, end) != 0) return false;
-  if (leg->plan.guard_node && node_is_tight(leg->plan.account->target().node)) {
+  if (wants_small_pages(*leg)) {
     os::advise_huge_pages(reinterpret_cast<void*>(leg->writable), end - leg->writable, false);
   }
   leg->writable = end;

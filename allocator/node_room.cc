@@ -5,13 +5,13 @@
 
 #include <atomic>
 
+#include "runtime/hbind/node_pages.h"
 #include "runtime/support/os.h"
 
 namespace hms::alloc {
 namespace {
 
-constexpr int64_t kMinMargin = int64_t{16} << 20;
-constexpr int64_t kMarginDivisor = 50;  // 2 % of what was free: watermarks and per-CPU page lists
+constexpr int64_t kSlackDivisor = 100;  // 1 % of what was free: page tables, others' small requests
 constexpr int64_t kTightDivisor = 8;
 constexpr int64_t kRereadBytes = int64_t{4} << 20;
 constexpr int64_t kRereadNanoseconds = 10'000'000;
@@ -40,8 +40,9 @@ void read_again(Room& room, int node) {
   int64_t charged = room.charged.load(std::memory_order_relaxed);
   int64_t baseline = room.baseline.load(std::memory_order_relaxed);
   if (baseline < 0) {
-    int64_t margin = free_bytes / kMarginDivisor;
-    room.margin.store(margin > kMinMargin ? margin : kMinMargin, std::memory_order_relaxed);
+    int64_t usable = static_cast<int64_t>(hbind::node_room(node, false));
+    int64_t kept = free_bytes > usable ? free_bytes - usable : 0;  // watermarks
+    room.margin.store(kept + free_bytes / kSlackDivisor, std::memory_order_relaxed);
   }
   // Less is free than if every byte of ours were touched: others took memory. More is free with
   // nothing of ours there: others gave memory back.

@@ -4,7 +4,7 @@
 // list "A > B" has to know when A is full before the kernel does. MemFree alone is not enough: what
 // we charged but the program has not touched yet is still free. The estimate is therefore
 //
-//   room = min(MemFree, MemFree when first read - charged since) - margin
+//   room = min(MemFree, MemFree when first read - charged since) - watermarks - 1 %
 //
 // exact while this process is the only user of the node, and pessimistic when others come. sysfs is
 // read again after a few MiB of charges or some milliseconds, never on a cache hit.
