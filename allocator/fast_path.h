@@ -46,14 +46,13 @@ inline void* allocate_placed(size_t size, PlacementId placement) {
   return allocate_slow(size, placement);
 }
 
-// deallocate(block). A block goes to the bin of its own placement, told by its address, whatever
-// thread or entry point frees it. `miss()` is what remains to be done when the bin has no room.
+// A block of `placement`, to the bin of this thread. `miss()` is what remains to be done when the bin
+// has no room.
 template <typename Miss>
-inline void deallocate_owned_or(void* block, Miss miss) {
-  auto address = reinterpret_cast<uintptr_t>(block);
-  unsigned size_class = page_mark(address) - 1;
+inline void deallocate_in_or(void* block, PlacementId placement, Miss miss) {
+  unsigned size_class = page_mark(reinterpret_cast<uintptr_t>(block)) - 1;
   if (__builtin_expect(size_class < kCachedClasses, 1)) {
-    Cache* cache = existing_cache(region.placement[window_of(address)]);
+    Cache* cache = existing_cache(placement);
     if (__builtin_expect(cache != nullptr, 1)) {
       Bin& bin = cache->bins[size_class];
       void** top = bin.top;
@@ -65,6 +64,14 @@ inline void deallocate_owned_or(void* block, Miss miss) {
     }
   }
   miss();
+}
+
+// deallocate(block). A block goes to the bin of its own placement, told by its address, whatever
+// thread or entry point frees it.
+template <typename Miss>
+inline void deallocate_owned_or(void* block, Miss miss) {
+  auto address = reinterpret_cast<uintptr_t>(block);
+  deallocate_in_or(block, region.placement[window_of(address)], miss);
 }
 
 inline void deallocate_owned(void* block) {

@@ -87,16 +87,18 @@ void RecordList::lock() {
   }
 }
 
-bool Group::charge(uint64_t bytes, uint64_t limit) {
-  if (limit == UINT64_MAX) {
-    used.fetch_add(bytes, std::memory_order_relaxed);
-    return true;
-  }
+bool Group::charge(uint64_t bytes) {
+  const uint64_t limit = owner->traits.pool_size;
+  if (limit == UINT64_MAX) return true;
   uint64_t now = used.load(std::memory_order_relaxed);
   do {
     if (bytes > limit || now > limit - bytes) return false;
   } while (!used.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
   return true;
+}
+
+void Group::uncharge(uint64_t bytes) {
+  if (owner->traits.pool_size != UINT64_MAX) used.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
 void enlist(Record* at, void* block, size_t size, Group* group) {

@@ -37,7 +37,8 @@ struct Record {
 static_assert(sizeof(Record) == 48);
 
 // A list of records under a lock of one word. Held for a few instructions, never across a call.
-struct RecordList {
+// Each on a cache line of its own: what one thread locks should not slow down another one's.
+struct alignas(64) RecordList {
   std::atomic<uint32_t> busy{0};
   Record* head = nullptr;
   Group* group = nullptr;
@@ -51,14 +52,15 @@ struct RecordList {
 struct Group {
   Allocator* owner = nullptr;
   uint64_t key = 0;
-  std::atomic<uint64_t> used{0};  // bytes charged
+  std::atomic<uint64_t> used{0};  // bytes charged, if the pool has a limit
   RecordList first;
   std::atomic<RecordList*> spread{nullptr};  // kSpread lists, once threads met at `first`
   Group* next = nullptr;                     // in its bucket of the allocator's groups
 
-  // False, and nothing charged, if that would pass `limit`.
-  bool charge(uint64_t bytes, uint64_t limit);
-  void uncharge(uint64_t bytes) { used.fetch_sub(bytes, std::memory_order_relaxed); }
+  // False, and nothing charged, if that would pass the pool_size of the allocator. Pools without a
+  // limit are not counted: threads would share the counter for nothing.
+  bool charge(uint64_t bytes);
+  void uncharge(uint64_t bytes);
 };
 
 // Fills in the record at `at` and links it.

@@ -110,7 +110,7 @@ void* take_from(Allocator* a, const Wish& wish, const Caller& caller) {
   Group* group = group_of_thread(a, static_cast<int>(caller.flavour));
   if (group == nullptr) return nullptr;
   const uint64_t charge = charge_of(wish.size);
-  if (!group->charge(charge, a->traits.pool_size)) return nullptr;
+  if (!group->charge(charge)) return nullptr;
   void* block = a->layout->maps(wish.size) ? take_mapped(a, wish, alignment, group)
                                            : take_recorded(a, wish, alignment, group);
   if (block == nullptr) group->uncharge(charge);
@@ -170,9 +170,7 @@ void* resize_here(Record* record, size_t size) {
   const size_t needed = size + sizeof(Record);
   if (needed > usable || needed < usable / 2) return nullptr;
   const size_t old_size = record->size;
-  if (size > old_size && !group->charge(size - old_size, group->owner->traits.pool_size)) {
-    return nullptr;
-  }
+  if (size > old_size && !group->charge(size - old_size)) return nullptr;
   if (size < old_size) group->uncharge(old_size - size);
   set_size(record, size);
   return block;
@@ -201,7 +199,7 @@ void* move_within(Record* record, size_t size, const Caller& caller) {
   if (group_of_thread(a, static_cast<int>(caller.flavour)) != group) return nullptr;
   const size_t old_size = record->size;
   const size_t growth = size > old_size ? size - old_size : 0;
-  if (growth > 0 && !group->charge(growth, a->traits.pool_size)) return nullptr;
+  if (growth > 0 && !group->charge(growth)) return nullptr;
   const size_t alignment = std::max(a->traits.alignment, kMallocAlignment);
   const Wish wish = {size, alignment, false};
   void* block = a->layout->maps(size) ? take_mapped(a, wish, alignment, group)
@@ -296,6 +294,26 @@ void* allocate(Handle h, const Wish& wish, const Caller& caller) try {
   return fail(block, wish.size, caller);
 } catch (const std::exception&) {
   return fail(nullptr, wish.size, caller);
+}
+
+// Predefined allocators of other placements are hits, too, in the cache of theirs.
+void* allocate_missed(Handle h, size_t size, Flavour flavour) {
+  if (h < kPredefinedAllocators && size - 1 < alloc::kMaxCachedSize) {
+    const uint32_t known = plain_table.placement[h].load(std::memory_order_acquire);
+    if (known != 0) {
+      void* block = alloc::allocate_placed(size, static_cast<alloc::PlacementId>(known - 1));
+      if (__builtin_expect(block != nullptr, 1)) return block;
+    }
+  }
+  return allocate(h, {size, 1, false}, {flavour, false});
+}
+
+void release_missed(void* block, Handle h) {
+  if (alloc::owns(block) && h < kPredefinedAllocators &&
+      !records_in[alloc::placement_of(block)].load(std::memory_order_relaxed)) {
+    return alloc::deallocate_owned(block);
+  }
+  release(block, h);
 }
 
 void* reallocate(void* block, size_t size, Handle h, Handle free_h, const Caller& caller) try {

@@ -42,34 +42,34 @@ void free_recorded(Record* record);
 // A message of bad use, once for each kind.
 void complain(const char* kind, const std::string& what);
 
-// The hit path of plain allocators. Budget: the predefined handle's entry, then fast_path.h.
+// The hit paths of plain allocators. Budget: those of fast_path.h and four instructions each.
 struct PlainTable {
   // Placement + 1 of the predefined allocators whose layout is one placement; 0: take the slow way.
   std::atomic<uint32_t> placement[kPredefinedAllocators];
 };
 extern PlainTable plain_table;
 
-inline void* allocate_fast(Handle h, size_t size, const Caller& caller) {
-  if (__builtin_expect(h < kPredefinedAllocators && size - 1 < alloc::kMaxCachedSize, 1)) {
-    const uint32_t known = plain_table.placement[h].load(std::memory_order_acquire);
-    if (__builtin_expect(known != 0, 1)) {
-      void* block = alloc::allocate_placed(size, static_cast<alloc::PlacementId>(known - 1));
-      if (__builtin_expect(block != nullptr, 1)) return block;
-    }
-  }
-  return allocate(h, {size, 1, false}, caller);
+// What remains when the hit paths do not apply; arguments in registers, so that the hit paths need
+// no stack frame.
+void* allocate_missed(Handle h, size_t size, Flavour flavour);
+void release_missed(void* block, Handle h);
+
+__attribute__((always_inline)) inline void* allocate_fast(Handle h, size_t size, Flavour flavour) {
+  const auto miss = [h, size, flavour] { return allocate_missed(h, size, flavour); };
+  if (__builtin_expect(h >= kPredefinedAllocators || size == 0, 0)) return miss();
+  const uint32_t known = plain_table.placement[h].load(std::memory_order_acquire);
+  if (__builtin_expect(known != alloc::kDefaultPlacement + 1U, 0)) return miss();
+  return alloc::allocate_default_or(size, miss);
 }
 
-inline void release_fast(void* block, Handle h) {
+// The default placement never has records.
+__attribute__((always_inline)) inline void release_fast(void* block, Handle h) {
+  const auto miss = [block, h] { release_missed(block, h); };
   const auto address = reinterpret_cast<uintptr_t>(block);
-  if (__builtin_expect(alloc::in_region(address), 1)) {
-    const unsigned placement = alloc::region.placement[alloc::window_of(address)];
-    if (__builtin_expect(!records_in[placement].load(std::memory_order_relaxed), 1) &&
-        h < kPredefinedAllocators) {
-      return alloc::deallocate_owned(block);
-    }
-  }
-  release(block, h);
+  if (__builtin_expect(!alloc::in_region(address) || h >= kPredefinedAllocators, 0)) return miss();
+  const unsigned placement = alloc::region.placement[alloc::window_of(address)];
+  if (__builtin_expect(placement != alloc::kDefaultPlacement, 0)) return miss();
+  alloc::deallocate_in_or(block, alloc::kDefaultPlacement, miss);
 }
 
 }  // namespace hms::omp

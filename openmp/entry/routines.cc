@@ -33,7 +33,7 @@ using hms::omp::Handle;
 using hms::omp::Trait;
 
 HMS_OMP_ROUTINE("OMP_5.0.1", void*, alloc, (size_t size, Handle h),
-                hms::omp::allocate_fast(h, size, caller));
+                hms::omp::allocate_fast(h, size, caller.flavour));
 HMS_OMP_ROUTINE("OMP_5.0.2", void*, aligned_alloc, (size_t alignment, size_t size, Handle h),
                 hms::omp::allocate(h, {size, alignment, false}, caller));
 HMS_OMP_ROUTINE("OMP_5.0.2", void*, calloc, (size_t count, size_t size, Handle h),
