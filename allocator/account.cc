@@ -84,6 +84,7 @@ Account* account_for(const TargetRef& target) {
   if (account == nullptr) return make(target);
   // A quota may have come before the target was known; a rescan may tell a new capacity.
   if (account->target().node < 0 && target.node >= 0) {
+    account->superseded = &account->target();
     account->known.store(new TargetRef(target), std::memory_order_release);
     account->counters->node = target.node;
     account->counters->emulated = target.emulated ? 1 : 0;

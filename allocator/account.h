@@ -19,7 +19,9 @@ inline constexpr size_t kMaxAccounts = 128;
 // Zero-initialized and never destroyed: malloc works before the first constructor and after the
 // last destructor.
 struct Account {
-  std::atomic<const TargetRef*> known{nullptr};  // replaced, never freed, when more is learned
+  // Replaced once if a quota came before the target; the old record stays for who still reads it.
+  std::atomic<const TargetRef*> known{nullptr};
+  const TargetRef* superseded = nullptr;
   std::atomic<uint64_t> quota{UINT64_MAX};
   std::atomic<uint64_t> capacity{UINT64_MAX};
   std::atomic<uint64_t> charged{0};
