@@ -99,15 +99,31 @@ unsigned take_run(const Request& request, int flags, unsigned count, void** out)
   return taken;
 }
 
+int flags_for(const Request& request, const Arena& arena) {
+  return request.flags | static_cast<int>(MALLOCX_ARENA(arena.index)) | MALLOCX_TCACHE_NONE;
+}
+
+// Addresses that an arena has carved stay its own: when the window is used up, the other arenas of
+// the leg may have room where this thread's has none.
+unsigned take_from_others(Leg* leg, const Arena* arena, const Request& request, void** out) {
+  for (std::atomic<Arena*>& cell : leg->arenas) {
+    const Arena* other = cell.load(std::memory_order_acquire);
+    if (other == nullptr || other == arena) continue;
+    if (take_run(request, flags_for(request, *other), 1, out) == 1) return 1;
+  }
+  return 0;
+}
+
 unsigned take_from(Leg* leg, const Request& request, unsigned count, void** out) {
   Arena* arena = arena_of(leg, thread_state.slot);
   if (arena == nullptr) return 0;
-  int flags = request.flags | static_cast<int>(MALLOCX_ARENA(arena->index)) | MALLOCX_TCACHE_NONE;
+  int flags = flags_for(request, *arena);
   unsigned taken = take_run(request, flags, count, out);
   // Freed memory that waits for decay in some arena must not make its target look full.
   if (taken == 0 && attempt_refused() && reclaim(*leg)) {
     taken = take_run(request, flags, count, out);
   }
+  if (taken == 0) taken = take_from_others(leg, arena, request, out);
   if (taken == 0) return 0;
   size_t bytes = class_size(request.size_class);
   leg->live.fetch_add(static_cast<int64_t>(taken * bytes), std::memory_order_relaxed);

@@ -14,7 +14,7 @@ __attribute__((destructor)) static void unload(void) {
   free(malloc(64));
 }
 
-char* plugin_make(size_t size) {
+__attribute__((visibility("default"))) char* plugin_make(size_t size) {
   char* block = malloc(size);
   if (block != NULL) memset(block, 'p', size);
   return block;
