@@ -15,7 +15,7 @@
 namespace hms::omp {
 namespace {
 
-// Bit 30, generation, place: 1, 10 and 20 bits. Clang up to 19 passes handles in the clauses of C
+// Bit 30, generation, place: 1, 10 and 20 bits. Clang 14 passes the handles in clauses of C
 // programs through an int, so they must not be wider.
 constexpr Handle kTag = Handle{1} << 30;
 constexpr Handle kTagMask = ~(kTag - 1);

@@ -2,6 +2,7 @@
 # OpenMP spaces, traits and routines on real nodes: every compiler's programs; the placement cases ask
 # the kernel for each page (move_pages), by code that shares nothing with the library.
 # topologies: hbm-ddr-cxl
+# boot: -t 1500
 . "$(dirname "$0")/lib.sh"
 
 programs=$HMS_BUILD/tests/openmp
