@@ -177,13 +177,18 @@ class Copier {
 Status check_synthetic(const std::string& spec) {
   if (spec.size() > 4096) return {HMS_EINVAL, "is longer than 4096 characters"};
   uint64_t objects = 1;
+  bool brackets = false;    // memory attached to the level before
   bool attributes = false;  // they end at the first ')', for hwloc too
   for (size_t at = 0; at < spec.size(); ++at) {
     char c = spec[at];
     if (static_cast<unsigned char>(c) < ' ' || static_cast<unsigned char>(c) > '~') {
       return {HMS_EINVAL, "has a character that is not printable ASCII"};
     }
-    attributes = c == '(' || (attributes && c != ')');
+    brackets = c == '[' || (brackets && c != ']');
+    // Elsewhere hwloc takes '(' for a part of a name, and what follows for levels.
+    bool placed = at == 0 || brackets || (spec[at - 1] >= '0' && spec[at - 1] <= '9');
+    if (c == '(' && !placed) return {HMS_EINVAL, "has a '(' that follows no number"};
+    attributes = c == '(' || (attributes && c != ')' && c != ']');
     // Every number after ':' or alone that is not inside (attributes) is the width of a level.
     bool number = c >= '0' && c <= '9';
     bool first = at == 0 || spec[at - 1] == ':' || spec[at - 1] == ' ';

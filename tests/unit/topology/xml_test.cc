@@ -189,9 +189,10 @@ TEST(Synthetic, ThroughHwloc) {
 }
 
 TEST(Synthetic, BombsAndNonsenseAreRefused) {
-  for (const char* spec : {"", "banana", "node:99999999 pu:1", "node:1000 core:1000 pu:1000",
-                           "node:99999999999999999999 pu:1", "node:2 \x01 pu:1", "node:2 pu:-1",
-                           "node:+9999 pu:1", "node:0xffff pu:1", "pack:2(((size=1) core:9999"}) {
+  for (const char* spec :
+       {"", "banana", "node:99999999 pu:1", "node:1000 core:1000 pu:1000",
+        "node:99999999999999999999 pu:1", "node:2 \x01 pu:1", "node:2 pu:-1", "node:+9999 pu:1",
+        "node:0xffff pu:1", "pack:2(((size=1) core:9999", "pa(ck:21 2121 pu:24"}) {
     auto loaded = Topology::load(std::string("synthetic:") + spec);
     ASSERT_FALSE(loaded.ok()) << spec;
     EXPECT_EQ(loaded.status().code(), HMS_EINVAL) << spec;
