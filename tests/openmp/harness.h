@@ -34,12 +34,12 @@ static inline void leave_case(int status, const char* why) {
   _exit(status);
 }
 
-#define CHECK(condition)                                                                \
-  do {                                                                                  \
-    if (!(condition)) {                                                                 \
+#define CHECK(condition)                                                                      \
+  do {                                                                                        \
+    if (!(condition)) {                                                                       \
       snprintf(harness_why, sizeof harness_why, "%s:%d: %s", __FILE__, __LINE__, #condition); \
-      leave_case(kFailed, harness_why);                                                 \
-    }                                                                                   \
+      leave_case(kFailed, harness_why);                                                       \
+    }                                                                                         \
   } while (0)
 #define SKIP(reason) leave_case(kSkipped, reason)
 
@@ -61,7 +61,8 @@ static inline size_t drain(int fd, char* out, size_t room) {
   size_t have = 0;
   char rest[256];
   for (;;) {
-    ssize_t n = have + 1 < room ? read(fd, out + have, room - 1 - have) : read(fd, rest, sizeof rest);
+    ssize_t n =
+        have + 1 < room ? read(fd, out + have, room - 1 - have) : read(fd, rest, sizeof rest);
     if (n <= 0) break;
     if (have + 1 < room) have += (size_t)n;
   }
@@ -122,8 +123,9 @@ static inline int run_cases(const struct test_case* cases, size_t count, int arg
 #define RUN_CASES(cases, argc, argv) \
   run_cases(cases, sizeof(cases) / sizeof((cases)[0]), argc, argv)
 
-/* ---- Independent checks ---------------------------------------------------------------------------
- * The node of a page by the kernel's own answer: move_pages(2) without target nodes. */
+/* ---- Independent checks
+ * --------------------------------------------------------------------------- The node of a page by
+ * the kernel's own answer: move_pages(2) without target nodes. */
 static inline int node_of_page(const void* address) {
   void* page = (void*)((uintptr_t)address & ~(uintptr_t)4095);
   int status = -1;
@@ -147,7 +149,8 @@ static inline size_t pages_of(const void* block, size_t bytes) {
 
 /* The target a block is charged to, by libhms; "" without libhms. */
 static inline const char* target_of(const void* block) {
-  const char* (*ask)(const void*) = (const char* (*)(const void*))dlsym(RTLD_DEFAULT, "hms_target_of");
+  const char* (*ask)(const void*) =
+      (const char* (*)(const void*))dlsym(RTLD_DEFAULT, "hms_target_of");
   const char* key = ask == NULL ? NULL : ask(block);
   return key == NULL ? "" : key;
 }
@@ -158,7 +161,8 @@ static inline int machine_is(const char* name) {
   return strcmp(said == NULL ? "one" : said, name) == 0;
 }
 
-/* ---- Words for traits -----------------------------------------------------------------------------*/
+/* ---- Words for traits
+ * -----------------------------------------------------------------------------*/
 typedef omp_allocator_handle_t allocator;
 typedef omp_memspace_handle_t space;
 

@@ -106,7 +106,8 @@ static void allocators_by_words(void) {
   }
 }
 
-/* ---- Partitioners --------------------------------------------------------------------------------*/
+/* ---- Partitioners
+ * --------------------------------------------------------------------------------*/
 static int computed, released;
 static size_t wrong_by;
 
@@ -131,8 +132,7 @@ static void partitioner_with(omp_mempartitioner_lifetime_t lifetime, int compute
   static omp_mempartitioner_t object;
   computed = released = 0;
   omp_init_mempartitioner(&object, lifetime, first_page_apart, note_release);
-  allocator h = MAKE(omp_default_mem_space,
-                     trait(omp_atk_partition, HMS_OMP_ATV_PARTITIONER),
+  allocator h = MAKE(omp_default_mem_space, trait(omp_atk_partition, HMS_OMP_ATV_PARTITIONER),
                      trait(HMS_OMP_ATK_PARTITIONER, (uintptr_t)&object),
                      trait(HMS_OMP_ATK_PARTITIONER_ARG, 42), NULL_FB);
   CHECK(h != omp_null_allocator);
@@ -158,8 +158,7 @@ static void wrong_partition_is_refused(void) {
   static omp_mempartitioner_t object;
   wrong_by = 4096;
   omp_init_mempartitioner(&object, omp_dynamic_mempartition, first_page_apart, NULL);
-  allocator h = MAKE(omp_default_mem_space,
-                     trait(omp_atk_partition, HMS_OMP_ATV_PARTITIONER),
+  allocator h = MAKE(omp_default_mem_space, trait(omp_atk_partition, HMS_OMP_ATV_PARTITIONER),
                      trait(HMS_OMP_ATK_PARTITIONER, (uintptr_t)&object),
                      trait(HMS_OMP_ATK_PARTITIONER_ARG, 42), NULL_FB);
   CHECK(omp_alloc(50000, h) == NULL);

@@ -1,11 +1,11 @@
-/* The routines of OpenMP 5.2 section 18.13, predefined handles, bad input, and many of everything. */
+/* The routines of OpenMP 5.2 section 18.13, predefined handles, bad input, and many of everything.
+ */
 #include "harness.h"
 
 #include <pthread.h>
 
-static const allocator kPredefined[] = {
-    (allocator)1, (allocator)2, (allocator)3, (allocator)4,
-    (allocator)5, (allocator)6, (allocator)7, (allocator)8};
+static const allocator kPredefined[] = {(allocator)1, (allocator)2, (allocator)3, (allocator)4,
+                                        (allocator)5, (allocator)6, (allocator)7, (allocator)8};
 enum { kPredefinedCount = 8 };
 
 static void every_predefined_allocator(void) {
@@ -105,7 +105,7 @@ static void realloc_across_allocators(void) {
   allocator a = MAKE(omp_default_mem_space, trait(omp_atk_alignment, 1024),
                      trait(omp_atk_pool_size, 10000), NULL_FB);
   allocator b = MAKE(omp_large_cap_mem_space, trait(omp_atk_alignment, 4096), NULL_FB);
-  const allocator kinds[] = {omp_default_mem_alloc, a, omp_high_bw_mem_alloc, b, a,
+  const allocator kinds[] = {omp_default_mem_alloc,  a, omp_high_bw_mem_alloc, b, a,
                              omp_large_cap_mem_alloc};
   char* p = omp_alloc(1, kinds[0]);
   *p = 9;
@@ -162,8 +162,14 @@ static void destroyed_and_garbage_handles(void) {
   CHECK(omp_alloc(100, h) == NULL);
   allocator next = MAKE(omp_default_mem_space, trait(omp_atk_alignment, 64));
   CHECK(next != h && omp_alloc(100, h) == NULL);
-  volatile uintptr_t garbage[] = {9, 1023, 1025, 0xdeadbeef, (uintptr_t)&h, UINTPTR_MAX,
-                                  (uintptr_t)next + 1, (uintptr_t)next ^ ((uintptr_t)1 << 25)};
+  volatile uintptr_t garbage[] = {9,
+                                  1023,
+                                  1025,
+                                  0xdeadbeef,
+                                  (uintptr_t)&h,
+                                  UINTPTR_MAX,
+                                  (uintptr_t)next + 1,
+                                  (uintptr_t)next ^ ((uintptr_t)1 << 25)};
   for (int i = 0; i < 8; i++) {
     CHECK(omp_alloc(100, (allocator)garbage[i]) == NULL);
     omp_destroy_allocator((allocator)garbage[i]);

@@ -336,10 +336,10 @@ static void every_default_value(void) {
 
 static void wrong_traits_give_the_null_allocator(void) {
   const omp_alloctrait_t wrong[] = {
-      trait(0, 1),   trait(17, 1),  trait(-1, 1),  trait(999, 1), trait(1, 2),  trait(1, 99),
-      trait(2, 3),   trait(2, 0),   trait(2, 24),  trait(2, (uintptr_t)1 << 40),
-      trait(3, 2),   trait(3, 11),  trait(5, 10),  trait(5, 15),  trait(7, 2),  trait(8, 14),
-      trait(8, 24),
+      trait(0, 1),  trait(17, 1), trait(-1, 1), trait(999, 1), trait(1, 2),
+      trait(1, 99), trait(2, 3),  trait(2, 0),  trait(2, 24),  trait(2, (uintptr_t)1 << 40),
+      trait(3, 2),  trait(3, 11), trait(5, 10), trait(5, 15),  trait(7, 2),
+      trait(8, 14), trait(8, 24),
   };
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
     CHECK(omp_init_allocator(omp_default_mem_space, 1, (omp_alloctrait_t*)&wrong[i]) ==

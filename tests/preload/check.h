@@ -14,18 +14,18 @@
 enum { kSkipped = 77 }; /* SKIP_RETURN_CODE of the ctest entries */
 
 /* No allocation, so that it works when the allocator does not. */
-#define CHECK(condition)                                                            \
-  do {                                                                              \
-    if (!(condition)) {                                                             \
+#define CHECK(condition)                                                                   \
+  do {                                                                                     \
+    if (!(condition)) {                                                                    \
       dprintf(2, "%s:%d: failed: %s (errno %d)\n", __FILE__, __LINE__, #condition, errno); \
-      _exit(1);                                                                     \
-    }                                                                               \
+      _exit(1);                                                                            \
+    }                                                                                      \
   } while (0)
 
-#define SKIP(reason)                  \
-  do {                                \
+#define SKIP(reason)                     \
+  do {                                   \
     dprintf(2, "skipped: %s\n", reason); \
-    _exit(kSkipped);                  \
+    _exit(kSkipped);                     \
   } while (0)
 
 struct test_case {
@@ -53,8 +53,7 @@ static inline int run_case(const struct test_case* cases, size_t count, int argc
   return 2;
 }
 
-#define RUN_CASES(cases, argc, argv) \
-  run_case(cases, sizeof(cases) / sizeof((cases)[0]), argc, argv)
+#define RUN_CASES(cases, argc, argv) run_case(cases, sizeof(cases) / sizeof((cases)[0]), argc, argv)
 
 /* Pages of this process: virtual size and resident set, from /proc/self/statm (proc(5)). */
 struct pages {

@@ -15,7 +15,8 @@ static int is_zero(const unsigned char* p, size_t size) {
   return 1;
 }
 
-/* C17 7.22.3 p1: a zero-sized request may give a unique pointer; glibc does, programs rely on it. */
+/* C17 7.22.3 p1: a zero-sized request may give a unique pointer; glibc does, programs rely on it.
+ */
 static void malloc_zero(void) {
   void* a = opaque(malloc(0));
   void* b = opaque(malloc(0));
@@ -125,7 +126,8 @@ static void realloc_failure(void) {
   free(p);
 }
 
-/* malloc(3): realloc(p, 0) frees and gives NULL, which is no error; realloc(NULL, 0) is malloc(0). */
+/* malloc(3): realloc(p, 0) frees and gives NULL, which is no error; realloc(NULL, 0) is malloc(0).
+ */
 static void realloc_zero(void) {
   void* p = opaque(malloc(100));
   errno = 7;

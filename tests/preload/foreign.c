@@ -87,7 +87,9 @@ static void private_allocator(const char* library, const char* make, const char*
   }
 }
 
-static void tcmalloc(void) { private_allocator("libtcmalloc_minimal.so.4", "tc_malloc", "tc_free"); }
+static void tcmalloc(void) {
+  private_allocator("libtcmalloc_minimal.so.4", "tc_malloc", "tc_free");
+}
 static void mimalloc(void) { private_allocator("libmimalloc.so.2", "mi_malloc", "mi_free"); }
 
 int main(int argc, char** argv) {

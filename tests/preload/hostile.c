@@ -63,10 +63,12 @@ static void run_again(const char* name) {
 static void deny(const int* calls, size_t count, int error) {
   struct sock_filter filter[64];
   size_t n = 0;
-  filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+  filter[n++] =
+      (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
   for (size_t i = 0; i < count; i++) {
     filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
-    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error);
+    filter[n++] =
+        (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error);
   }
   filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
   const struct sock_fprog program = {(unsigned short)n, filter};
@@ -76,15 +78,15 @@ static void deny(const int* calls, size_t count, int error) {
 
 static void seccomp_mempolicy(void) {
   again("seccomp");
-  static const int calls[] = {SYS_mbind,     SYS_set_mempolicy, SYS_get_mempolicy,
-                              SYS_move_pages, SYS_migrate_pages};
+  static const int calls[] = {SYS_mbind, SYS_set_mempolicy, SYS_get_mempolicy, SYS_move_pages,
+                              SYS_migrate_pages};
   deny(calls, sizeof(calls) / sizeof(calls[0]), EPERM);
   run_again("seccomp_mempolicy");
 }
 
 static void seccomp_files(void) {
   again("seccomp");
-  static const int calls[] = {SYS_memfd_create, SYS_mkdir, SYS_mkdirat, SYS_fallocate,
+  static const int calls[] = {SYS_memfd_create, SYS_mkdir,  SYS_mkdirat,          SYS_fallocate,
                               SYS_ftruncate,    SYS_getcpu, SYS_sched_getaffinity};
   deny(calls, sizeof(calls) / sizeof(calls[0]), ENOSYS);
   run_again("seccomp_files");
@@ -189,11 +191,16 @@ static void tiny_stack(void) {
 
 int main(int argc, char** argv) {
   static const struct test_case cases[] = {
-      {"seccomp_mempolicy", seccomp_mempolicy}, {"seccomp_files", seccomp_files},
-      {"seccomp_advice", seccomp_advice},       {"rlimit_as", rlimit_as},
-      {"rlimit_as_small", rlimit_as_small},     {"exhaustion", exhaustion},
-      {"no_proc_no_sys", no_proc_no_sys},       {"no_descriptors", no_descriptors},
-      {"no_stderr", no_stderr},                 {"tiny_stack", tiny_stack},
+      {"seccomp_mempolicy", seccomp_mempolicy},
+      {"seccomp_files", seccomp_files},
+      {"seccomp_advice", seccomp_advice},
+      {"rlimit_as", rlimit_as},
+      {"rlimit_as_small", rlimit_as_small},
+      {"exhaustion", exhaustion},
+      {"no_proc_no_sys", no_proc_no_sys},
+      {"no_descriptors", no_descriptors},
+      {"no_stderr", no_stderr},
+      {"tiny_stack", tiny_stack},
   };
   return RUN_CASES(cases, argc, argv);
 }

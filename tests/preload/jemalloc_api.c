@@ -136,7 +136,8 @@ static void own_hooks(void) {
   free(p);
 }
 
-/* Explicit caches, and requests for arenas that jemalloc made by itself (Redis' defragmentation). */
+/* Explicit caches, and requests for arenas that jemalloc made by itself (Redis' defragmentation).
+ */
 static void explicit_cache(void) {
   unsigned cache = 0;
   size_t length = sizeof(cache);
@@ -185,11 +186,14 @@ static void control(void) {
 
 int main(int argc, char** argv) {
   static const struct test_case cases[] = {
-      {"flags", flags},         {"mixing", mixing},
+      {"flags", flags},
+      {"mixing", mixing},
       {"rallocx_contents", rallocx_contents},
       {"xallocx_in_place", xallocx_in_place},
-      {"own_arena", own_arena}, {"own_hooks", own_hooks},
-      {"explicit_cache", explicit_cache}, {"control", control},
+      {"own_arena", own_arena},
+      {"own_hooks", own_hooks},
+      {"explicit_cache", explicit_cache},
+      {"control", control},
   };
   return RUN_CASES(cases, argc, argv);
 }

@@ -75,9 +75,9 @@ void new_handler() {
   }
   CHECK(own && handler_calls == 1);
   // The nothrow forms call it as well, and turn what it throws into null.
-  CHECK(operator new(too_large, std::nothrow) == nullptr && handler_calls == 2);
-  CHECK(operator new[](too_large, std::nothrow) == nullptr && handler_calls == 3);
-  CHECK(operator new(too_large, std::align_val_t{256}, std::nothrow) == nullptr);
+  CHECK(operator new(too_large, std::nothrow) == nullptr&& handler_calls == 2);
+  CHECK(operator new[](too_large, std::nothrow) == nullptr&& handler_calls == 3);
+  CHECK(operator new (too_large, std::align_val_t{256}, std::nothrow) == nullptr);
   CHECK(handler_calls == 4 && std::uncaught_exceptions() == 0);
   std::set_new_handler(nullptr);
 }
@@ -110,13 +110,13 @@ void delete_forms() {
   }();
   for (int i = 0; i < 20000; i++) {
     operator delete(opaque(operator new(1000)));
-    operator delete(opaque(operator new(1000)), size_t{1000});
+    operator delete (opaque(operator new(1000)), size_t{1000});
     operator delete(opaque(operator new(1000, std::nothrow)), std::nothrow);
     operator delete[](opaque(operator new[](1000)));
     operator delete[](opaque(operator new[](1000)), size_t{1000});
     operator delete[](opaque(operator new[](1000, std::nothrow)), std::nothrow);
     operator delete(opaque(operator new(1000, kAlignment)), kAlignment);
-    operator delete(opaque(operator new(1000, kAlignment)), size_t{1000}, kAlignment);
+    operator delete (opaque(operator new(1000, kAlignment)), size_t{1000}, kAlignment);
     operator delete(opaque(operator new(1000, kAlignment, std::nothrow)), kAlignment, std::nothrow);
     operator delete[](opaque(operator new[](1000, kAlignment)), kAlignment);
     operator delete[](opaque(operator new[](1000, kAlignment)), size_t{1000}, kAlignment);

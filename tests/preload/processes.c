@@ -51,7 +51,8 @@ static void fork_threads(void) {
   enum { kThreads = 3, kForks = 100 };
   pthread_t threads[kThreads];
   alarm(60);
-  for (long t = 0; t < kThreads; t++) CHECK(pthread_create(&threads[t], NULL, churn, (void*)(t + 1)) == 0);
+  for (long t = 0; t < kThreads; t++)
+    CHECK(pthread_create(&threads[t], NULL, churn, (void*)(t + 1)) == 0);
   char* inherited = opaque(malloc(100000));
   memset(inherited, 'i', 100000);
   for (int f = 0; f < kForks; f++) {
@@ -184,7 +185,8 @@ static void leave(int signal) {
   _exit(3);
 }
 
-/* _exit is async-signal-safe (POSIX 2.4.3): a handler may call it in the middle of an allocation. */
+/* _exit is async-signal-safe (POSIX 2.4.3): a handler may call it in the middle of an allocation.
+ */
 static void exit_in_handler(void) {
   for (int i = 0; i < 100; i++) {
     pid_t child = fork();
@@ -219,9 +221,9 @@ static void raw_fork(void) {
 
 int main(int argc, char** argv) {
   static const struct test_case cases[] = {
-      {"fork_threads", fork_threads}, {"fork_handlers", fork_handlers},
-      {"vfork_exec", vfork_exec},     {"spawn", spawn},
-      {"exec_chain", exec_chain},     {"endings", endings},
+      {"fork_threads", fork_threads},       {"fork_handlers", fork_handlers},
+      {"vfork_exec", vfork_exec},           {"spawn", spawn},
+      {"exec_chain", exec_chain},           {"endings", endings},
       {"exit_in_handler", exit_in_handler}, {"raw_fork", raw_fork},
   };
   return RUN_CASES(cases, argc, argv);

@@ -11,7 +11,8 @@
 
 static void warm_cache(void) {
   void* blocks[200];
-  for (int i = 0; i < 200; i++) blocks[i] = memset(malloc((size_t)i * 50 + 1), 1, (size_t)i * 50 + 1);
+  for (int i = 0; i < 200; i++)
+    blocks[i] = memset(malloc((size_t)i * 50 + 1), 1, (size_t)i * 50 + 1);
   for (int i = 0; i < 200; i++) free(blocks[i]);
 }
 
@@ -33,7 +34,7 @@ static void thread_exit(void) {
     CHECK(result != NULL);
     free(result);
   }
-  malloc_trim(0); /* what waits for its purge is no leak */
+  malloc_trim(0);                                        /* what waits for its purge is no leak */
   CHECK(pages_now().resident <= before.resident + 2048); /* 8 MiB */
 }
 
@@ -47,12 +48,14 @@ static void destroy_value(void* value) {
   free(value);
   free(malloc(777));
   const int nth = atomic_fetch_add(&destroyed, 1);
-  if (nth % 3 == 0 && pthread_getspecific(keys[0]) == NULL) pthread_setspecific(keys[0], malloc(50));
+  if (nth % 3 == 0 && pthread_getspecific(keys[0]) == NULL)
+    pthread_setspecific(keys[0], malloc(50));
 }
 
 static void* with_keys(void* unused) {
   (void)unused;
-  for (int k = 0; k < kKeys; k++) CHECK(pthread_setspecific(keys[k], malloc((size_t)k * 100 + 1)) == 0);
+  for (int k = 0; k < kKeys; k++)
+    CHECK(pthread_setspecific(keys[k], malloc((size_t)k * 100 + 1)) == 0);
   warm_cache();
   return NULL;
 }
@@ -134,7 +137,8 @@ static void* exchange(void* seed) {
 
 static void remote_free(void) {
   pthread_t threads[4];
-  for (long t = 0; t < 4; t++) CHECK(pthread_create(&threads[t], NULL, exchange, (void*)(t + 7)) == 0);
+  for (long t = 0; t < 4; t++)
+    CHECK(pthread_create(&threads[t], NULL, exchange, (void*)(t + 7)) == 0);
   for (int t = 0; t < 4; t++) CHECK(pthread_join(threads[t], NULL) == 0);
   for (int i = 0; i < kMailboxes; i++) free(atomic_load(&mailboxes[i]));
 }
@@ -158,7 +162,8 @@ static void coalescing(void) {
   coalesce_rounds(NULL);
   for (int i = 0; i < 5; i++) {
     pthread_t threads[2];
-    for (int t = 0; t < 2; t++) CHECK(pthread_create(&threads[t], NULL, coalesce_rounds, NULL) == 0);
+    for (int t = 0; t < 2; t++)
+      CHECK(pthread_create(&threads[t], NULL, coalesce_rounds, NULL) == 0);
     for (int t = 0; t < 2; t++) CHECK(pthread_join(threads[t], NULL) == 0);
   }
 }
@@ -219,10 +224,14 @@ static void destructors(void) {
 
 int main(int argc, char** argv) {
   static const struct test_case cases[] = {
-      {"thread_exit", thread_exit}, {"key_destructors", key_destructors},
-      {"signals", signals},         {"remote_free", remote_free},
-      {"coalescing", coalescing},   {"plugins", plugins},
-      {"plugins_in_threads", plugins_in_threads}, {"destructors", destructors},
+      {"thread_exit", thread_exit},
+      {"key_destructors", key_destructors},
+      {"signals", signals},
+      {"remote_free", remote_free},
+      {"coalescing", coalescing},
+      {"plugins", plugins},
+      {"plugins_in_threads", plugins_in_threads},
+      {"destructors", destructors},
   };
   return RUN_CASES(cases, argc, argv);
 }
