@@ -39,12 +39,12 @@ extern "C" {
 
 typedef enum hms_status {
   HMS_OK = 0,
-  HMS_EINVAL = 1,  /* an argument is wrong; nothing was done */
-  HMS_ENOMEM = 2,  /* no room on the targets asked for */
-  HMS_ENODEV = 3,  /* no such target or initiator (any more) */
-  HMS_EPERM = 4,   /* the kernel or a filter forbids the call */
-  HMS_ENOSYS = 5,  /* the kernel or the target cannot do it */
-  HMS_EIO = 6,     /* a source cannot be read, or is malformed */
+  HMS_EINVAL = 1,   /* an argument is wrong; nothing was done */
+  HMS_ENOMEM = 2,   /* no room on the targets asked for */
+  HMS_ENODEV = 3,   /* no such target or initiator (any more) */
+  HMS_EPERM = 4,    /* the kernel or a filter forbids the call */
+  HMS_ENOSYS = 5,   /* the kernel or the target cannot do it */
+  HMS_EIO = 6,      /* a source cannot be read, or is malformed */
   HMS_EPARTIAL = 7, /* done in part; the result structure says which part */
   HMS_ECANCELED = 8 /* not run, because another operation of the same batch was rejected */
 } hms_status;
@@ -204,10 +204,10 @@ HMS_API hms_status hms_find(const hms_topology* topology, const hms_query_spec* 
 
 /* ---- Placement of ranges ------------------------------------------------------------------------
  *
- * Policy belongs to addresses: it is recorded for the mapped pages of a range, the newest call wins,
- * and equal neighbours are one piece. Nothing here touches the contents of memory. A fork's child
- * inherits the policies. Each call locks the process's range map; hms_migrate and hms_residency let
- * go of it between batches of 512 pages. Not for use in signal handlers.
+ * Policy belongs to addresses: it is recorded for the mapped pages of a range, the newest call
+ * wins, and equal neighbours are one piece. Nothing here touches the contents of memory. A fork's
+ * child inherits the policies. Each call locks the process's range map; hms_migrate and
+ * hms_residency let go of it between batches of 512 pages. Not for use in signal handlers.
  *
  * Room of a node is its free memory less what the kernel keeps back and less what earlier binds
  * were promised; room of an emulated target is its capacity less what is charged to it. A list is
