@@ -25,6 +25,7 @@ constexpr unsigned kLgAddress = 47;
 constexpr size_t kLeaves = size_t{1} << (kLgAddress - kLgLeaf);
 constexpr size_t kMaxArenas = 4096;  // MALLOCX_ARENA_LIMIT, 12 bits in the flags
 constexpr size_t kMibDepth = 8;
+constexpr size_t kHooksBytes = sizeof(void*);  // what mallctl passes for hooks: their address
 
 using Word = std::atomic<uint64_t>;
 
@@ -133,7 +134,7 @@ extent_hooks_t* unwrap(extent_hooks_t* hooks) {
 // jemalloc's default hooks; arena 0 exists from the start and keeps them.
 extent_hooks_t* default_hooks() {
   extent_hooks_t* hooks = nullptr;
-  size_t length = sizeof(hooks);
+  size_t length = kHooksBytes;
   hmsje_mallctl("arena.0.extent_hooks", &hooks, &length, nullptr, 0);
   return unwrap(hooks);
 }
@@ -161,7 +162,7 @@ struct ArenaConfig {
 int create(ArenaCall c, bool extended) {
   if (c.oldp == nullptr || c.oldlenp == nullptr || *c.oldlenp != sizeof(unsigned)) return EINVAL;
   ArenaConfig config = {nullptr, true};
-  const size_t expected = extended ? sizeof(config) : sizeof(config.extent_hooks);
+  const size_t expected = extended ? sizeof(config) : kHooksBytes;
   if (c.newp != nullptr) {
     if (c.newlen != expected) return EINVAL;
     memcpy(&config, c.newp, expected);
@@ -182,18 +183,18 @@ int create(ArenaCall c, bool extended) {
 int exchange_hooks(ArenaCall c) {
   extent_hooks_t* wrapped = nullptr;
   if (c.newp != nullptr) {
-    if (c.newlen != sizeof(wrapped)) return EINVAL;
-    memcpy(&wrapped, c.newp, sizeof(wrapped));
+    if (c.newlen != kHooksBytes) return EINVAL;
+    memcpy(&wrapped, c.newp, kHooksBytes);
     wrapped = wrap(wrapped);
     if (wrapped == nullptr) return ENOMEM;
     c.newp = &wrapped;
   }
   const int error = call(c);
-  if (error == 0 && c.oldp != nullptr && c.oldlenp != nullptr && *c.oldlenp == sizeof(wrapped)) {
+  if (error == 0 && c.oldp != nullptr && c.oldlenp != nullptr && *c.oldlenp == kHooksBytes) {
     extent_hooks_t* old;
-    memcpy(&old, c.oldp, sizeof(old));
+    memcpy(&old, c.oldp, kHooksBytes);
     old = unwrap(old);
-    memcpy(c.oldp, &old, sizeof(old));
+    memcpy(c.oldp, &old, kHooksBytes);
   }
   return error;
 }
