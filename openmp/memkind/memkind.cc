@@ -14,6 +14,7 @@
 #include <atomic>
 #include <string>
 
+#include "allocator/routing/sources.h"
 #include "hms/hms.h"
 #include "openmp/space_query.h"
 #include "openmp/spaces.h"
@@ -58,6 +59,18 @@ std::string specification(const Kind& kind) {
   return kind.only ? spec + "!" : spec;
 }
 
+// The machine as the configuration describes it. Through the C interface, so that the allocator of
+// a preloaded libhms_malloc.so is used where there is one; never freed, as placements refer to it.
+hms_topology* described_machine() {
+  static hms_topology* const machine = [] {
+    hms_topology* loaded = nullptr;
+    const std::string source =
+        hms::routing::topology_source(hms::routing::read_configuration().tiers);
+    return hms_topology_load(source.c_str(), &loaded) == HMS_OK ? loaded : nullptr;
+  }();
+  return machine;
+}
+
 bool available(Kind* kind) {
   if (kind == nullptr) return false;
   if (kind->want == Want::kDefault) return true;
@@ -66,8 +79,8 @@ bool available(Kind* kind) {
     try {
       const std::string spec = specification(*kind);
       const hms_placement* placement = nullptr;
-      const bool found =
-          !spec.empty() && hms_placement_get(nullptr, spec.c_str(), &placement) == HMS_OK;
+      const bool found = !spec.empty() &&
+                         hms_placement_get(described_machine(), spec.c_str(), &placement) == HMS_OK;
       kind->placement = placement;
       state = found ? 1 : 2;
     } catch (const std::exception&) {
