@@ -48,7 +48,7 @@ bool audit_range(const Leg& leg, uintptr_t from, uintptr_t to) {
   while (from < to) {
     size_t count = 0;
     for (; count < kBatch && from < to; from += os::kPageSize) {
-      pages[count++] = reinterpret_cast<void*>(from);
+      pages[count++] = to_pointer(from);
     }
     if (os::query_pages(0, count, pages, status) < 0) return false;
     for (size_t i = 0; i < count; ++i) {

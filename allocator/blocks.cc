@@ -48,7 +48,7 @@ double load_of(const Leg& leg) {
 void order_legs(const PlacementState& placement, Leg** out) {
   for (unsigned i = 0; i < placement.leg_count; ++i) out[i] = placement.legs[i];
   if (placement.spread != Spread::kRatio) return;
-  double load[kMaxLegs];
+  double load[kMaxLegs] = {};
   for (unsigned i = 0; i < placement.listed; ++i) load[i] = load_of(*out[i]);
   for (unsigned i = 1; i < placement.listed; ++i) {
     for (unsigned j = i; j > 0 && load[j] < load[j - 1]; --j) {
@@ -152,7 +152,7 @@ struct Returned {
 
 unsigned take_blocks(const PlacementState& placement, const Request& request, unsigned count,
                      void** out) {
-  Leg* order[kMaxLegs];
+  Leg* order[kMaxLegs] = {};
   order_legs(placement, order);
   Leg* passed_over = nullptr;
   for (unsigned i = 0; i < placement.leg_count; ++i) {

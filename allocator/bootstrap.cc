@@ -39,9 +39,9 @@ void* bootstrap_allocate(size_t size, size_t alignment) {
   size_t usable = round_up(size == 0 ? 1 : size, kHeader);
   if (block + usable > end) usable = end - block;
   next = block + usable;
-  *reinterpret_cast<size_t*>(block - kHeader) = usable;
+  *static_cast<size_t*>(to_pointer(block - kHeader)) = usable;
   set_page_mark(block, kBootstrapMark);
-  return reinterpret_cast<void*>(block);
+  return to_pointer(block);
 }
 
 size_t bootstrap_size(const void* block) {

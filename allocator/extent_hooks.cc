@@ -35,7 +35,7 @@ void* hook_alloc(extent_hooks_t* hooks, void* new_addr, size_t size, size_t alig
     return nullptr;
   }
   *zero = true;
-  return reinterpret_cast<void*>(start);
+  return to_pointer(start);
 }
 
 // commit. False is success. The one place where quotas, capacities and the room of nodes count:

@@ -61,7 +61,7 @@ int apply_policy(const Leg& leg, uintptr_t start, size_t bytes, os::Policy polic
                  const os::NodeMask& nodes) {
   if (policy == os::Policy::kDefault) return 0;
   stats()->policy_calls.fetch_add(1, std::memory_order_relaxed);
-  int r = os::set_range_policy(reinterpret_cast<void*>(start), bytes, policy, nodes);
+  int r = os::set_range_policy(to_pointer(start), bytes, policy, nodes);
   if (r == 0) return 0;
   leg.plan.account->counters->refused_system.fetch_add(1, std::memory_order_relaxed);
   log_once(LogLevel::kWarning, "mbind",
@@ -117,13 +117,13 @@ bool grow_writable(Leg* leg, uintptr_t needed) {
     if (!commit_page_map(leg->mapped, mapped)) return false;
     leg->mapped = mapped;
   }
-  if (os::commit(reinterpret_cast<void*>(leg->writable), end - leg->writable) != 0) {
+  if (os::commit(to_pointer(leg->writable), end - leg->writable) != 0) {
     leg->plan.account->counters->refused_system.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
   if (needs_run_policies(*leg) && apply_stripes(*leg, leg->writable, end) != 0) return false;
   if (wants_small_pages(*leg)) {
-    os::advise_huge_pages(reinterpret_cast<void*>(leg->writable), end - leg->writable, false);
+    os::advise_huge_pages(to_pointer(leg->writable), end - leg->writable, false);
   }
   leg->writable = end;
   return true;
@@ -179,10 +179,11 @@ void uncharge_extent(Leg* leg, uintptr_t start, size_t bytes) {
 
 }  // namespace
 
-int open_window(Leg* leg, size_t bytes) {
-  size_t count = (bytes + window_bytes() - 1) >> region.window_shift;
-  uintptr_t start = claim_windows(leg, leg->plan.placement, count);
-  if (start == 0) return -ENOMEM;
+namespace {
+
+// Gives claimed windows their policy and a record on the counter page. 0 or -errno; on an error of
+// a strict leg the windows are given back.
+int set_up_windows(Leg* leg, uintptr_t start, size_t count) {
   size_t length = count << region.window_shift;
   int r = 0;
   if (!needs_run_policies(*leg)) {
@@ -192,23 +193,43 @@ int open_window(Leg* leg, size_t bytes) {
       return r;
     }
   }
-  // A huge page lies on one node: where neighbours alternate, only small ones can.
-  if (leg->plan.stripes != nullptr && leg->plan.stripes->pages) {
-    os::advise_huge_pages(reinterpret_cast<void*>(start), length, false);
-  }
   record_windows(*leg, start, length);
-  leg->window_start = leg->frontier = leg->writable = leg->mapped = start;
-  leg->limit = start + length;
   return r;
 }
 
-// A new set of windows replaces the old one; the rest of the old is given up. That wastes address
-// space only, at most one window per allocation that is nearly as large as a window.
+// Room for `bytes` at `start`, which lies in or at the end of the windows in use.
+bool extend_windows(Leg* leg, uintptr_t start, size_t bytes) {
+  if (leg->limit == 0 || start > leg->limit) return false;
+  size_t missing = start + bytes - leg->limit;
+  size_t count = (missing + window_bytes() - 1) >> region.window_shift;
+  if (!claim_windows_at(leg->limit, leg, leg->plan.placement, count)) return false;
+  int r = set_up_windows(leg, leg->limit, count);
+  if (r != 0 && leg->plan.verify) return false;
+  leg->limit += count << region.window_shift;
+  return true;
+}
+
+}  // namespace
+
+int open_window(Leg* leg, size_t bytes) {
+  size_t count = (bytes + window_bytes() - 1) >> region.window_shift;
+  uintptr_t start = claim_windows(leg, leg->plan.placement, count);
+  if (start == 0) return -ENOMEM;
+  int r = set_up_windows(leg, start, count);
+  if (r != 0 && leg->plan.verify) return r;
+  leg->window_start = leg->frontier = leg->writable = leg->mapped = start;
+  leg->limit = start + (count << region.window_shift);
+  return r;
+}
+
+// When the windows are used up, the next ones are taken if they are free; else new windows replace
+// the old, and the rest of the old is given up. That wastes address space only.
 uintptr_t carve(Leg* leg, size_t bytes, size_t alignment) {
   if (bytes > region.bytes || alignment > region.bytes) return 0;
   LockGuard guard(leg->lock);
   uintptr_t start = round_up(leg->frontier, alignment);
-  if (leg->limit == 0 || start > leg->limit || bytes > leg->limit - start) {
+  bool fits = leg->limit != 0 && start <= leg->limit && bytes <= leg->limit - start;
+  if (!fits && !extend_windows(leg, start, bytes)) {
     size_t slack = alignment > os::kPageSize ? alignment : 0;
     int r = open_window(leg, bytes + slack);
     if (r == -ENOMEM || (r != 0 && leg->plan.verify)) return 0;
@@ -229,14 +250,14 @@ void uncarve(Leg* leg, uintptr_t start, size_t bytes) {
 bool commit_extent(Leg* leg, uintptr_t start, size_t bytes) {
   if (!charge_extent(leg, start, bytes)) return false;
   if (!leg->plan.verify || place_strictly(*leg, start, bytes)) return true;
-  os::discard(reinterpret_cast<void*>(start), bytes);
+  os::discard(to_pointer(start), bytes);
   uncharge_extent(leg, start, bytes);
   leg->plan.account->counters->refused_full.fetch_add(1, std::memory_order_relaxed);
   return false;
 }
 
 bool decommit_extent(Leg* leg, uintptr_t start, size_t bytes) {
-  if (os::discard(reinterpret_cast<void*>(start), bytes) != 0) return false;
+  if (os::discard(to_pointer(start), bytes) != 0) return false;
   uncharge_extent(leg, start, bytes);
   return true;
 }

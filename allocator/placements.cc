@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include <memory>
 #include <new>
 
 #include "allocator/leg_plan.h"
@@ -67,11 +68,10 @@ Status open_legs(const Placement& placement, PlacementState* state) {
   return {};
 }
 
-Result<PlacementState*> build(const Placement& placement, PlacementId id) {
+Result<std::unique_ptr<PlacementState>> build(const Placement& placement, PlacementId id) {
   Result<LegPlans> plans = plan_legs(placement, id);
   if (!plans.ok()) return plans.status();
-  auto* state = new PlacementState;
-  state->info = new Placement(placement);
+  auto state = std::make_unique<PlacementState>();
   state->spread = placement.spread;
   state->listed = plans.value().listed;
   for (const LegPlan& plan : plans.value().legs) {
@@ -79,9 +79,10 @@ Result<PlacementState*> build(const Placement& placement, PlacementId id) {
     if (state->legs[state->leg_count] == nullptr) return no_memory(placement);
     ++state->leg_count;
   }
-  Status opened = open_legs(placement, state);
+  Status opened = open_legs(placement, state.get());
   if (!opened.ok()) return opened;
-  return state;
+  state->info = new Placement(placement);
+  return {std::move(state)};
 }
 
 PlacementId find(const Placement& placement) {
@@ -122,9 +123,9 @@ Result<PlacementId> register_placement(const Placement& placement) {
   if (known != kDefaultPlacement) return known;
   unsigned id = used.load(std::memory_order_relaxed);
   if (id == 0 || id == kMaxPlacements) return no_memory(placement);
-  Result<PlacementState*> state = build(placement, static_cast<PlacementId>(id));
+  Result<std::unique_ptr<PlacementState>> state = build(placement, static_cast<PlacementId>(id));
   if (!state.ok()) return state.status();
-  states[id].store(state.value(), std::memory_order_release);
+  states[id].store(state.value().release(), std::memory_order_release);
   used.store(id + 1, std::memory_order_release);
   return static_cast<PlacementId>(id);
 }

@@ -19,7 +19,7 @@ std::atomic<unsigned> next_window{0};
 // ThreadSanitizer aborts the process when a mapping leaves the ranges that it knows, and shadows
 // every byte of it fourfold.
 #if defined(__SANITIZE_THREAD__)
-constexpr size_t kLargestRegion = size_t{16} << 30;
+constexpr size_t kLargestRegion = size_t{256} << 30;
 #else
 constexpr size_t kLargestRegion = size_t{16} << 40;
 #endif
@@ -60,11 +60,18 @@ bool try_reserve(size_t bytes) {
   if (os::reserve(nullptr, used + alignment + map_bytes, &at) != 0) return false;
   auto start = reinterpret_cast<uintptr_t>(at);
   region.base = (start + alignment - 1) & ~(alignment - 1);
-  region.page_map = reinterpret_cast<uint8_t*>(region.base + used);
+  region.page_map = static_cast<uint8_t*>(to_pointer(region.base + used));
   region.window_shift = static_cast<unsigned>(__builtin_ctzl(window));
   region.windows = static_cast<unsigned>(windows);
   region.bytes = used;
   return true;
+}
+
+void assign(unsigned first, Leg* leg, uint8_t placement, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    region.placement[first + i] = placement;
+    region.leg[first + i] = leg;
+  }
 }
 
 }  // namespace
@@ -84,11 +91,18 @@ uintptr_t claim_windows(Leg* leg, uint8_t placement, size_t count) {
   do {
     if (count > region.windows - first) return 0;
   } while (!next_window.compare_exchange_weak(first, first + static_cast<unsigned>(count)));
-  for (size_t i = 0; i < count; ++i) {
-    region.placement[first + i] = placement;
-    region.leg[first + i] = leg;
-  }
+  assign(first, leg, placement, count);
   return region.base + (uintptr_t{first} << region.window_shift);
+}
+
+bool claim_windows_at(uintptr_t at, Leg* leg, uint8_t placement, size_t count) {
+  unsigned first = window_of(at);
+  unsigned expected = first;
+  if (first > region.windows || count > region.windows - first) return false;
+  auto after = first + static_cast<unsigned>(count);
+  if (!next_window.compare_exchange_strong(expected, after)) return false;
+  assign(first, leg, placement, count);
+  return true;
 }
 
 void unclaim_windows(uintptr_t start, size_t count) {
@@ -105,7 +119,7 @@ bool commit_page_map(uintptr_t from, uintptr_t to) {
       reinterpret_cast<uintptr_t>(region.page_map) + ((to - region.base + kMask) >> kPageShift);
   first &= ~kMask;
   last = (last + kMask) & ~kMask;
-  return os::commit(reinterpret_cast<void*>(first), last - first) == 0;
+  return os::commit(to_pointer(first), last - first) == 0;
 }
 
 }  // namespace hms::alloc

@@ -38,12 +38,20 @@ bool reserve_region();
 
 // `count` consecutive windows for `leg`; address of the first, or 0 when they have run out.
 uintptr_t claim_windows(Leg* leg, uint8_t placement, size_t count);
+// The same, but only if they start at `at`: a leg whose last window ends there goes on without a
+// gap.
+bool claim_windows_at(uintptr_t at, Leg* leg, uint8_t placement, size_t count);
 
 // Takes windows back that were claimed last and never used.
 void unclaim_windows(uintptr_t start, size_t count);
 
 // Makes the page map of [from, to) writable, where it is not yet.
 bool commit_page_map(uintptr_t from, uintptr_t to);
+
+// The region is address arithmetic; here numbers become pointers again.
+inline void* to_pointer(uintptr_t address) {
+  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
 
 inline bool in_region(uintptr_t address) { return address - region.base < region.bytes; }
 inline size_t window_bytes() { return size_t{1} << region.window_shift; }

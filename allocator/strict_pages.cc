@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "allocator/region.h"
 #include "runtime/support/log.h"
 #include "runtime/support/os.h"
 
@@ -14,11 +15,11 @@ constexpr size_t kBatch = 128;  // stack: 1.5 KiB; callers may run on small stac
 // MADV_POPULATE_WRITE came with Linux 5.14; before that, write to each page. The pages are fresh or
 // were discarded, so writing zero changes nothing.
 bool fault_in(uintptr_t start, size_t bytes) {
-  int r = os::populate(reinterpret_cast<void*>(start), bytes);
+  int r = os::populate(to_pointer(start), bytes);
   if (r == 0) return true;
   if (r != -EINVAL && r != -ENOSYS) return false;
   for (uintptr_t at = start; at < start + bytes; at += os::kPageSize) {
-    *reinterpret_cast<volatile char*>(at) = 0;
+    *static_cast<volatile char*>(to_pointer(at)) = 0;
   }
   return true;
 }
@@ -44,7 +45,7 @@ bool place_strictly(const Leg& leg, uintptr_t start, size_t bytes) {
   for (size_t done = 0; done < bytes;) {
     size_t count = 0;
     for (; count < kBatch && done < bytes; done += os::kPageSize) {
-      pages[count++] = reinterpret_cast<void*>(start + done);
+      pages[count++] = to_pointer(start + done);
     }
     int r = os::query_pages(0, count, pages, status);
     if (r < 0) {

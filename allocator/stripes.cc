@@ -35,6 +35,7 @@ Stripe stripe_at(const Stripes& stripes, size_t offset, uint64_t first_page) {
 
 void count_stripes(const Stripes& stripes, size_t from, size_t to, uint64_t first_page,
                    uint64_t out[kMaxStripeTargets]) {
+  if (stripes.targets == 0) return;
   if (stripes.pages) {
     uint64_t pages = (to - from) / kPage;
     uint64_t first = first_page + from / kPage;

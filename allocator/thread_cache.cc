@@ -170,6 +170,7 @@ void glance() {
 
 Cache* make_cache(PlacementId placement) {
   if (thread_state.others == nullptr) {
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers
     thread_state.others = static_cast<Cache**>(internal_allocate(kMaxPlacements * sizeof(Cache*)));
     if (thread_state.others == nullptr) return nullptr;
   }
