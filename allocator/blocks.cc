@@ -39,8 +39,8 @@ void back_off(Leg* leg, size_t size) {
 }
 
 // Bytes handed out per unit of weight.
-double load_of(const Leg& leg) {
-  return static_cast<double>(leg.live.load(std::memory_order_relaxed)) / leg.plan.weight;
+double load_of(const Leg* leg) {
+  return static_cast<double>(leg->live.load(std::memory_order_relaxed)) / leg->plan.weight;
 }
 
 // The legs in the order to try them: as listed, or least loaded first; what is behind the list
@@ -49,7 +49,7 @@ void order_legs(const PlacementState& placement, Leg** out) {
   for (unsigned i = 0; i < placement.leg_count; ++i) out[i] = placement.legs[i];
   if (placement.spread != Spread::kRatio) return;
   double load[kMaxLegs] = {};
-  for (unsigned i = 0; i < placement.listed; ++i) load[i] = load_of(*out[i]);
+  for (unsigned i = 0; i < placement.listed; ++i) load[i] = load_of(out[i]);
   for (unsigned i = 1; i < placement.listed; ++i) {
     for (unsigned j = i; j > 0 && load[j] < load[j - 1]; --j) {
       std::swap(load[j], load[j - 1]);

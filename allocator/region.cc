@@ -1,6 +1,7 @@
 // Reserving the region and handing out its windows: see region.h.
 #include "allocator/region.h"
 
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #include "allocator/allocator.h"
@@ -23,7 +24,7 @@ constexpr size_t kLargestRegion = size_t{256} << 30;
 #else
 constexpr size_t kLargestRegion = size_t{16} << 40;
 #endif
-constexpr size_t kSmallestRegion = size_t{8} << 20;
+constexpr size_t kSmallestRegion = size_t{4} << 20;
 // 16 GiB in 256 windows is 64 MiB each; below that fewer windows, never less than 1 MiB each.
 constexpr size_t kSmallestWindow = size_t{1} << 20;
 
@@ -33,18 +34,29 @@ size_t base_alignment(size_t bytes) {
   return bytes >= 64 * kMaxAlignment ? kMaxAlignment : os::kHugePageSize;
 }
 
-// Under RLIMIT_AS reservations count like memory. Leave a quarter of the limit to stacks, libraries
-// and the program's own mappings.
+// Under RLIMIT_AS reservations count like memory. What is still free is shared with stacks,
+// libraries and the program's own mappings: 64 MiB or half go to them, at least a quarter.
 size_t largest_allowed() {
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kLargestRegion;
-  size_t share = limit.rlim_cur / 4 * 3;
+  char text[128];
+  size_t used = 0;
+  if (os::read_file("/proc/self/statm", text, sizeof text) > 0) {
+    used = strtoull(text, nullptr, 10) * os::kPageSize;
+  }
+  if (used >= limit.rlim_cur) return 0;
+  size_t rest = limit.rlim_cur - used;
+  constexpr size_t kOthers = size_t{64} << 20;
+  size_t share = rest / 2 > kOthers ? rest - kOthers : rest / 2;
+  if (share > rest / 4 * 3) share = rest / 4 * 3;
   return share < kLargestRegion ? share : kLargestRegion;
 }
 
+// The smallest power of two of which the region needs no more than there can be.
 size_t window_size_for(size_t bytes) {
-  size_t window = size_t{1} << (63 - __builtin_clzl(bytes / kMaxWindows));
-  return window < kSmallestWindow ? kSmallestWindow : window;
+  size_t window = kSmallestWindow;
+  while (bytes / window > kMaxWindows) window *= 2;
+  return window;
 }
 
 bool try_reserve(size_t bytes) {
@@ -82,7 +94,7 @@ bool reserve_region() {
   }
   log_once(
       LogLevel::kError, "region",
-      "no address space for a heap (RLIMIT_AS leaves less than 8 MiB); every allocation fails");
+      "no address space for a heap (RLIMIT_AS leaves less than 4 MiB); every allocation fails");
   return false;
 }
 
