@@ -124,7 +124,7 @@ void* take_from(Allocator* a, const Wish& wish, const Caller& caller) {
       snprintf(text, sizeof text, "%s: Out of memory allocating %zu bytes\n",
                caller.flavour == Flavour::kGcc ? "\nlibgomp" : "libhms: OpenMP", size);
   os::write_all(2, text, static_cast<size_t>(length));
-  exit(EXIT_FAILURE);
+  exit(EXIT_FAILURE);  // NOLINT(concurrency-mt-unsafe): the end that the standard asks for
 }
 
 // Follows the fallback traits: 5.2 section 6.2, table 6.2.

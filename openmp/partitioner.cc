@@ -169,7 +169,7 @@ std::vector<Part> ask_partitioner(uintptr_t object, Handle allocator, const Spac
     release(*by, p);
     return {};
   }
-  const std::vector<Part> parts = nonempty(p->parts);
+  std::vector<Part> parts = nonempty(p->parts);
   if (by->lifetime != Lifetime::kDynamic) {
     std::lock_guard<std::recursive_mutex> guard(table_lock());
     if (by->answers.emplace(key, p).second) return parts;

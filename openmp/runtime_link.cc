@@ -41,8 +41,9 @@ struct Search {
 int look_at_object(dl_phdr_info* object, size_t, void* data) {
   auto* search = static_cast<Search*>(data);
   if (object->dlpi_name == nullptr || !names_runtime(object->dlpi_name, search->flavour)) return 0;
-  if (strlen(object->dlpi_name) >= sizeof search->path) return 0;
-  strcpy(search->path, object->dlpi_name);
+  const size_t bytes = strlen(object->dlpi_name) + 1;
+  if (bytes > sizeof search->path) return 0;
+  memcpy(search->path, object->dlpi_name, bytes);
   return 1;
 }
 

@@ -49,8 +49,8 @@ Handle init_allocator(Handle space, int count, const Trait* traits, bool from_en
 }
 
 void destroy(Handle h) {
-  // Runtimes destroy their default allocator at their end, whatever it is.
-  if (h == kNullAllocator || h < kPredefinedAllocators) return;
+  // Runtimes destroy their default allocator at their end, whatever it is; the null handle is 0.
+  if (h < kPredefinedAllocators) return;
   try {
     Status s = destroy_allocator(h);
     if (!s.ok()) complain("destroy", s.message());
