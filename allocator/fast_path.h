@@ -46,8 +46,8 @@ inline void* allocate_placed(size_t size, PlacementId placement) {
   return allocate_slow(size, placement);
 }
 
-// A block of `placement`, to the bin of this thread. `miss()` is what remains to be done when the bin
-// has no room.
+// A block of `placement`, to the bin of this thread. `miss()` is what remains to be done when the
+// bin has no room.
 template <typename Miss>
 inline void deallocate_in_or(void* block, PlacementId placement, Miss miss) {
   unsigned size_class = page_mark(reinterpret_cast<uintptr_t>(block)) - 1;
