@@ -49,8 +49,9 @@ void order_legs(const PlacementState& placement, Leg** out) {
   for (unsigned i = 0; i < placement.leg_count; ++i) out[i] = placement.legs[i];
   if (placement.spread != Spread::kRatio) return;
   double load[kMaxLegs] = {};
-  for (unsigned i = 0; i < placement.listed; ++i) load[i] = load_of(out[i]);
-  for (unsigned i = 1; i < placement.listed; ++i) {
+  unsigned listed = placement.listed < placement.leg_count ? placement.listed : placement.leg_count;
+  for (unsigned i = 0; i < listed; ++i) load[i] = load_of(out[i]);
+  for (unsigned i = 1; i < listed; ++i) {
     for (unsigned j = i; j > 0 && load[j] < load[j - 1]; --j) {
       std::swap(load[j], load[j - 1]);
       std::swap(out[j], out[j - 1]);
