@@ -1,5 +1,6 @@
-/* libhms_memkind.so under the name that runtimes look up, with their calls: kinds are variables, found
- * by dlsym(). The environment describes tiers fast and slow. Exit status 0 if all is right. */
+/* libhms_memkind.so under the name that runtimes look up, with their calls: kinds are variables,
+ * found by dlsym(). The environment describes tiers fast and slow. Exit status 0 if all is right.
+ */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@ static const struct {
   const char* kind;
   const char* target; /* NULL: not available here */
 } kKinds[] = {
-    {"MEMKIND_DEFAULT", "default"},     {"MEMKIND_HBW_INTERLEAVE", "tier:fast"},
+    {"MEMKIND_DEFAULT", "default"},         {"MEMKIND_HBW_INTERLEAVE", "tier:fast"},
     {"MEMKIND_HBW_PREFERRED", "tier:fast"}, {"MEMKIND_DAX_KMEM", "tier:slow"},
     {"MEMKIND_DAX_KMEM_ALL", "tier:slow"},
 };
@@ -36,7 +37,8 @@ int main(void) {
   void* (*reallocate)(void*, void*, size_t) =
       (void* (*)(void*, void*, size_t))dlsym(library, "memkind_realloc");
   void (*release)(void*, void*) = (void (*)(void*, void*))dlsym(library, "memkind_free");
-  const char* (*target_of)(const void*) = (const char* (*)(const void*))dlsym(library, "hms_target_of");
+  const char* (*target_of)(const void*) =
+      (const char* (*)(const void*))dlsym(library, "hms_target_of");
   for (size_t i = 0; i < sizeof kKinds / sizeof kKinds[0]; i++) {
     void** kind = dlsym(library, kKinds[i].kind);
     if (kind == NULL) {
