@@ -97,10 +97,13 @@ bool needs_run_policies(const Leg& leg) {
 }
 
 // A huge page also holds neighbours that were not charged, so a quota would be exceeded by up to
-// one; and a node that is nearly full may have no huge page left where small ones would fit.
+// one; a node that is nearly full may have no huge page left where small ones would fit; and pages
+// in turn, each verified, cannot be had from a kernel that takes huge pages in turn.
 bool wants_small_pages(const Leg& leg) {
   const Account& account = *leg.plan.account;
+  const Stripes* stripes = leg.plan.stripes;
   return account.quota.load(std::memory_order_relaxed) != UINT64_MAX ||
+         (leg.plan.verify && stripes != nullptr && stripes->pages) ||
          (leg.plan.guard_node && node_is_tight(account.target().node));
 }
 
