@@ -46,6 +46,7 @@ const char* name_of(Verified verified) {
 }
 
 const char* state_of(const ProcessReport& process) {
+  if (process.replaced) return "replaced";
   if (process.stats.exited) return "exited";
   return process.running ? "running" : "killed";
 }

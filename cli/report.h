@@ -16,6 +16,7 @@ enum class Verified { kNever, kAtExit, kSnapshot, kNow };
 struct ProcessReport {
   ProcessStats stats;
   bool running = false;
+  bool replaced = false;  // the process went on as another program (exec)
   Verified verified = Verified::kNever;
   std::string note;  // why there is no verification, or only a part
 };

@@ -9,6 +9,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "cli/command.h"
 #include "cli/launch.h"
@@ -33,9 +34,12 @@ class RunWatch {
   // killed takes its pages with it.
   void look() {
     for (const StatsFile& file : list_stats(dir_, user_)) {
-      if (!is_running(file.pid, file.start_time)) continue;
+      if (file.replaced || !is_running(file.pid, file.start_time)) continue;
       Result<ProcessStats> stats = read_stats(file, user_);
       if (!stats.ok() || stats.value().exited) continue;
+      // The addresses in the page mean nothing in the program that took its place.
+      if (is_replaced(stats.value())) replaced_.insert(file.name);
+      if (replaced_.count(file.name) != 0) continue;
       Status checked = verify_pages(&stats.value(), kSnapshotSeconds);
       if (checked.ok() || checked.code() == HMS_EPARTIAL) {
         snapshots_[file.name] = {stats.value(), checked.message()};
@@ -59,7 +63,7 @@ class RunWatch {
   // Pages of processes that outlive the command stay, for `hms stat`.
   void clean_up() {
     for (const StatsFile& file : list_stats(dir_, user_)) {
-      if (!is_running(file.pid, file.start_time)) remove_stats(file, user_);
+      if (file.replaced || !is_running(file.pid, file.start_time)) remove_stats(file, user_);
     }
     remove_run_directory(dir_);
   }
@@ -74,13 +78,16 @@ class RunWatch {
     ProcessReport out;
     out.stats = stats;
     out.running = !stats.exited && is_running(file.pid, file.start_time);
+    out.replaced =
+        file.replaced || replaced_.count(file.name) != 0 || (out.running && is_replaced(stats));
     if (stats.audited) {
       out.verified = Verified::kAtExit;
       return out;
     }
     auto known = snapshots_.find(file.name);
     if (known == snapshots_.end()) {
-      out.note = "it ended before its pages could be checked; these are its own counters";
+      out.note = std::string(out.replaced ? "another program took its place (exec)" : "it ended") +
+                 " before its pages could be checked; these are its own counters";
       return out;
     }
     out.verified = Verified::kSnapshot;
@@ -100,6 +107,7 @@ class RunWatch {
   std::string dir_;
   unsigned user_;
   std::map<std::string, Snapshot> snapshots_;
+  std::set<std::string> replaced_;  // by programs without libhms, which have no page
 };
 
 int write_report(const Report& report, const std::string& where) {

@@ -45,7 +45,7 @@ Result<StatsFile> find_page(int pid, unsigned* user) {
   if (r != 0) return Status(HMS_ENODEV, "there is no " + who);
   bool reused = false;
   for (const StatsFile& file : pages_of(*user)) {
-    if (file.pid != pid) continue;
+    if (file.pid != pid || file.replaced) continue;
     if (is_running(pid, file.start_time)) return file;
     reused = true;
   }
@@ -66,6 +66,12 @@ Result<StatsFile> find_page(int pid, unsigned* user) {
 Result<ProcessReport> look(const StatsFile& file, unsigned user, bool verify) {
   Result<ProcessStats> stats = read_stats(file, user);
   if (!stats.ok()) return stats.status();
+  if (is_replaced(stats.value())) {
+    return Status(HMS_ENODEV, "process " + std::to_string(file.pid) + " was '" +
+                                  stats.value().program +
+                                  "' under libhms, and is another program now: one without "
+                                  "libhms, or one that has hardly allocated yet");
+  }
   ProcessReport report;
   report.stats = stats.value();
   report.running = !report.stats.exited;
@@ -136,7 +142,7 @@ int stat_all(const StatOptions& options) {
   remove_stale_stats(user);
   Report report;
   for (const StatsFile& file : pages_of(user)) {
-    if (!is_running(file.pid, file.start_time)) continue;
+    if (file.replaced || !is_running(file.pid, file.start_time)) continue;
     Result<ProcessReport> process = look(file, user, false);
     if (process.ok()) report.processes.push_back(process.value());
   }

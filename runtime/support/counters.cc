@@ -31,6 +31,7 @@ struct Identity {
   std::atomic<bool> known{false};
   int pid = 0;
   uint64_t start_time = 0;
+  unsigned image = 0;                // kept pages of this process's earlier images (exec)
   bool keep = false;                 // a launcher wants the file after the end
   bool in_launcher_dir = false;      // the file is in the launcher's directory
   char launcher_dir[kMaxPath] = {};  // "" if there is none
@@ -66,13 +67,18 @@ void fill_header(StatsPage* page) {
   page->bytes = sizeof(StatsPage);
   page->pid = self.pid;
   page->start_time = self.start_time;
+  uint64_t stack = 0;
+  os::process_stack_start(0, &stack);
+  page->stack_start.store(stack, std::memory_order_relaxed);
   page->state.store(static_cast<uint32_t>(StatsState::kRunning), std::memory_order_relaxed);
   const char* name = program_invocation_short_name;
   set_text(page->program, sizeof page->program, name != nullptr ? name : "?");
 }
 
 void file_name(char* out, size_t capacity) {
-  snprintf(out, capacity, "%d-%llu", self.pid, static_cast<unsigned long long>(self.start_time));
+  int n = snprintf(out, capacity, "%d-%llu", self.pid,
+                   static_cast<unsigned long long>(self.start_time));
+  if (self.image > 0) snprintf(out + n, capacity - static_cast<size_t>(n), ".%u", self.image);
 }
 
 int open_stats_dir(bool launcher) {
@@ -83,13 +89,17 @@ int open_stats_dir(bool launcher) {
   return os::open_private_dir(path, user, true);
 }
 
-// A file of our name can only be left by a process that the pid was reused from, and only without
-// /proc, where both start times are 0.
-int make_file(int dir) {
+// A file of our name is of this process before an exec (or, without /proc, where both start times
+// are 0, of one that had its number). A launcher that keeps pages wants that one, too.
+int make_file(int dir, bool launcher) {
+  const unsigned last = launcher && self.keep ? kStatsImages - 1 : 0;
   char name[64];
-  file_name(name, sizeof name);
-  int fd = os::create_full_file(dir, name, kPageBytes);
-  if (fd != -EEXIST) return fd;
+  for (self.image = 0;; ++self.image) {
+    file_name(name, sizeof name);
+    int fd = os::create_full_file(dir, name, kPageBytes);
+    if (fd != -EEXIST) return fd;
+    if (self.image == last) break;
+  }
   os::remove_file(dir, name);
   return os::create_full_file(dir, name, kPageBytes);
 }
@@ -119,7 +129,7 @@ bool lay_over(int fd) {
 bool publish_in(bool launcher) {
   int dir = open_stats_dir(launcher);
   if (dir < 0) return false;
-  int fd = make_file(dir);
+  int fd = make_file(dir, launcher);
   bool done = fd >= 0 && lay_over(fd);
   if (fd >= 0) {
     os::close_file(fd);

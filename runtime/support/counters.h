@@ -14,6 +14,7 @@ inline constexpr uint64_t kStatsMagic = 0x3154535f534d48ULL;  // "HMS_ST1"
 inline constexpr uint32_t kStatsVersion = 1;
 inline constexpr uint32_t kStatsTargets = 64;
 inline constexpr uint32_t kStatsWindows = 256;
+inline constexpr uint32_t kStatsImages = 1000;  // kept of one process that replaces itself (exec)
 
 using Counter = std::atomic<uint64_t>;
 
@@ -66,7 +67,8 @@ struct StatsPage {
   Counter threads;       // threads with a cache now
   Counter audited;       // 1 once the audit_* counters hold the state at exit
   Counter policy_calls;  // mempolicy system calls made
-  Counter reserved[12];
+  Counter stack_start;   // field 28 of /proc/PID/stat: changes when the program replaces itself
+  Counter reserved[11];
   TargetCounters targets[kStatsTargets];
   WindowRecord windows[kStatsWindows];
 };
@@ -83,7 +85,8 @@ TargetCounters* stats_target(const char* key, int node, bool emulated);
 void stats_publish();
 // Remembers who this process is and what a launcher asked for (HMS_STATS_DIR, HMS_STATS_KEEP),
 // which the program may overwrite later. Called once at start; stats_publish() does it otherwise. A
-// launcher that keeps pages gets one of every process, so it is published here.
+// launcher that keeps pages gets one of every process, and of every program that replaced another
+// in one (exec), so it is published here.
 void stats_init();
 // False in a child of vfork or clone, which runs in the memory of the process that owns the page.
 bool stats_is_owner();

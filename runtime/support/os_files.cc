@@ -74,7 +74,10 @@ int process_id() { return static_cast<int>(getpid()); }
 
 unsigned effective_user() { return geteuid(); }
 
-int process_start_time(int pid, uint64_t* out) {
+namespace {
+
+// A number from /proc/PID/stat, fields counted from 1 as in proc(5); pid 0 = self.
+int stat_field(int pid, int wanted, uint64_t* out) {
   char path[32];
   if (pid == 0) {
     snprintf(path, sizeof path, "/proc/self/stat");
@@ -86,11 +89,17 @@ int process_start_time(int pid, uint64_t* out) {
   if (bytes < 0) return bytes;
   // The name (field 2) is in parentheses and may hold spaces and parentheses: count from the last.
   const char* at = strrchr(text, ')');
-  for (int field = 2; at != nullptr && field < 22; ++field) at = strchr(at + 1, ' ');
+  for (int field = 2; at != nullptr && field < wanted; ++field) at = strchr(at + 1, ' ');
   if (at == nullptr) return -EIO;
   *out = strtoull(at, nullptr, 10);
   return *out == 0 ? -EIO : 0;
 }
+
+}  // namespace
+
+int process_start_time(int pid, uint64_t* out) { return stat_field(pid, 22, out); }
+
+int process_stack_start(int pid, uint64_t* out) { return stat_field(pid, 28, out); }
 
 bool process_exists(int pid) { return kill(pid, 0) == 0 || errno != ESRCH; }
 

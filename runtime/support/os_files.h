@@ -32,6 +32,9 @@ unsigned effective_user();
 // When a process started, in clock ticks after boot (field 22 of /proc/PID/stat, proc(5)): tells a
 // reused pid apart. 0 = self. -errno when /proc does not tell.
 int process_start_time(int pid, uint64_t* out);
+// Where the stack of a process starts (field 28): another one after exec. Told only to who may read
+// the memory of the process; else, and when /proc does not tell, -errno. 0 = self.
+int process_stack_start(int pid, uint64_t* out);
 // True unless the kernel says that there is no such process.
 bool process_exists(int pid);
 // The user that /proc/PID belongs to, whose directory holds the page of that process.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "runtime/support/counters.h"
 #include "runtime/support/os_files.h"
@@ -16,17 +17,27 @@
 namespace hms {
 namespace {
 
-// "PID-START"; false for any other name.
-bool parse_name(const char* name, int* pid, uint64_t* start_time) {
+// A decimal number without a sign; moves `at` behind it.
+bool parse_number(const char** at, uint64_t limit, uint64_t* out) {
+  if ((*at)[0] < '0' || (*at)[0] > '9') return false;
   char* end = nullptr;
   errno = 0;
-  long number = strtol(name, &end, 10);
-  if (errno != 0 || number <= 0 || number > INT32_MAX || name[0] < '1' || *end != '-') return false;
-  const char* second = end + 1;
-  if (second[0] < '0' || second[0] > '9') return false;
-  *start_time = strtoull(second, &end, 10);
+  *out = strtoull(*at, &end, 10);
+  *at = end;
+  return errno == 0 && *out <= limit;
+}
+
+// "PID-START" and, if the caller takes it, ".IMAGE"; false for any other name.
+bool parse_name(const char* at, int* pid, uint64_t* start_time, unsigned* image) {
+  uint64_t number = 0;
+  if (!parse_number(&at, INT32_MAX, &number) || number == 0 || *at++ != '-') return false;
   *pid = static_cast<int>(number);
-  return errno == 0 && *end == 0;
+  if (!parse_number(&at, UINT64_MAX, start_time)) return false;
+  if (*at == 0) return true;
+  if (image == nullptr || *at++ != '.') return false;
+  if (!parse_number(&at, kStatsImages - 1, &number) || *at != 0) return false;
+  *image = static_cast<unsigned>(number);
+  return number > 0;
 }
 
 struct Listing {
@@ -41,7 +52,7 @@ constexpr size_t kMaxEntries = 100000;  // a directory that full is not ours
 bool visit_entry(void* context, const char* name) {
   auto* listing = static_cast<Listing*>(context);
   StatsFile file;
-  if (parse_name(name, &file.pid, &file.start_time)) {
+  if (parse_name(name, &file.pid, &file.start_time, &file.image)) {
     file.dir = listing->dir;
     file.name = name;
     listing->files.push_back(file);
@@ -58,8 +69,14 @@ Listing list(const std::string& dir, unsigned user) {
   if (fd < 0) return listing;
   os::close_file(fd);
   os::list_directory(dir.c_str(), visit_entry, &listing);
+  auto order = [](const StatsFile& f) { return std::tie(f.pid, f.start_time, f.image); };
   std::sort(listing.files.begin(), listing.files.end(),
-            [](const StatsFile& a, const StatsFile& b) { return a.pid < b.pid; });
+            [&](const StatsFile& a, const StatsFile& b) { return order(a) < order(b); });
+  for (size_t i = 1; i < listing.files.size(); ++i) {
+    StatsFile* earlier = &listing.files[i - 1];
+    const StatsFile& later = listing.files[i];
+    earlier->replaced = earlier->pid == later.pid && earlier->start_time == later.start_time;
+  }
   return listing;
 }
 
@@ -85,6 +102,12 @@ bool is_running(int pid, uint64_t start_time) {
   int r = os::process_start_time(pid, &now);
   if (r == 0 && start_time != 0) return now == start_time;
   return os::process_exists(pid);
+}
+
+bool is_replaced(const ProcessStats& stats) {
+  uint64_t now = 0;
+  if (stats.stack_start == 0 || os::process_stack_start(stats.pid, &now) != 0) return false;
+  return now != stats.stack_start;
 }
 
 Result<ProcessStats> read_stats(const StatsFile& file, unsigned user) {
@@ -124,7 +147,8 @@ void remove_stale_stats(unsigned user) {
     int launcher = 0;
     uint64_t start_time = 0;
     const char* identity = run.c_str() + sizeof kRunPrefix - 1;
-    if (!parse_name(identity, &launcher, &start_time) || is_running(launcher, start_time)) continue;
+    if (!parse_name(identity, &launcher, &start_time, nullptr) || is_running(launcher, start_time))
+      continue;
     std::string dir = top.dir + "/" + run;
     for (const StatsFile& file : list_stats(dir, user)) {
       if (!is_running(file.pid, file.start_time)) remove_stats(file, user);

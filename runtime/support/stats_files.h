@@ -1,6 +1,8 @@
 // The counter pages that exist: finding, reading and cleaning them away.
 //
 // A user's pages are in /dev/shm/hms-UID, those of a `hms run` in a folder run-PID-START of it.
+// There a process has one for each program that it was: PID-START, after an exec PID-START.1, and
+// so on.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +13,14 @@
 
 namespace hms {
 
-// A file named PID-START.
+// A file named PID-START or PID-START.IMAGE.
 struct StatsFile {
   std::string dir;
   std::string name;
   int pid = 0;
   uint64_t start_time = 0;
+  unsigned image = 0;     // programs that the process was before
+  bool replaced = false;  // there is a page of a later program of the same process
 };
 
 std::string stats_directory(unsigned user);
@@ -27,6 +31,9 @@ std::vector<StatsFile> list_all_stats(unsigned user);
 
 // True if the process that made the page still runs: same pid and same start.
 bool is_running(int pid, uint64_t start_time);
+// True if that process has become another program since, one without libhms: its page is of the
+// past.
+bool is_replaced(const ProcessStats& stats);
 
 // Reads a page; fails also when it names another process than its file name does.
 Result<ProcessStats> read_stats(const StatsFile& file, unsigned user);

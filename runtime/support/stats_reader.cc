@@ -197,6 +197,7 @@ Result<ProcessStats> parse_stats(const void* page, size_t bytes) {
   ProcessStats out;
   out.pid = in->pid > 0 ? in->pid : 0;
   out.start_time = in->start_time;
+  out.stack_start = in->stack_start.load();
   out.program = clean(in->program, sizeof in->program);
   out.exited = in->state.load() == static_cast<uint32_t>(StatsState::kExited);
   out.audited = in->audited.load() == 1;

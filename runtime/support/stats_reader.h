@@ -35,6 +35,7 @@ struct WindowStats {
 struct ProcessStats {
   int pid = 0;
   uint64_t start_time = 0;
+  uint64_t stack_start = 0;  // of the program that counted; 0: unknown
   std::string program;
   bool exited = false;
   bool audited = false;  // resident, verified, misplaced hold the state at the end

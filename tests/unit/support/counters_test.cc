@@ -126,6 +126,47 @@ TEST_F(StatsPageTest, ALauncherSeesEveryProcessFromTheStart) {
             0);
 }
 
+// An exec leaves a file of this process's name behind: what stats_publish() finds then.
+TEST_F(StatsPageTest, AnEarlierImageIsKeptForALauncherOnly) {
+  auto publish_over = [this] {
+    uint64_t start_time = 0;
+    os::process_start_time(0, &start_time);
+    std::ofstream(dir_ + "/" + std::to_string(getpid()) + "-" + std::to_string(start_time)) << "x";
+    stats_init();
+    stats_publish();
+    return 0;
+  };
+  EXPECT_EQ(in_child(publish_over), 0);
+  ASSERT_EQ(files().size(), 1u);
+  EXPECT_FALSE(files()[0].replaced);
+  EXPECT_TRUE(read_stats(files()[0], geteuid()).ok());
+  remove_stats(files()[0], geteuid());
+
+  setenv("HMS_STATS_KEEP", "1", 1);
+  EXPECT_EQ(in_child(publish_over), 0);
+  std::vector<StatsFile> found = files();
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_TRUE(found[0].replaced);
+  EXPECT_EQ(found[1].name, found[0].name + ".1");
+  EXPECT_EQ(found[1].image, 1u);
+  EXPECT_FALSE(found[1].replaced);
+  EXPECT_TRUE(read_stats(found[1], geteuid()).ok());
+}
+
+TEST_F(StatsPageTest, APageOfAnotherProgramIsToldByItsStack) {
+  EXPECT_EQ(in_child([this] {
+              stats_init();
+              stats_publish();
+              Result<ProcessStats> seen = read_stats(files().at(0), geteuid());
+              if (!seen.ok() || seen.value().stack_start == 0 || is_replaced(seen.value()))
+                return 1;
+              stats()->stack_start.fetch_add(4096);
+              seen = read_stats(files().at(0), geteuid());
+              return seen.ok() && is_replaced(seen.value()) ? 0 : 2;
+            }),
+            0);
+}
+
 TEST_F(StatsPageTest, AForkedChildHasAPageOfItsOwn) {
   EXPECT_EQ(in_child([this] {
               TargetCounters* target = stats_target("node:0", 0, false);
@@ -229,7 +270,8 @@ TEST_F(StatsPageTest, ThreadsAgreeOnOneSlotPerTarget) {
 
 TEST_F(StatsPageTest, StaleAndForeignNamesAreToldApart) {
   for (const char* name :
-       {"12", "12-", "-1-2", "a-1", "1-b", "99999999999-1", "1-2-3", "+1-2", " 1-2"}) {
+       {"12", "12-", "-1-2", "a-1", "1-b", "99999999999-1", "1-2-3", "+1-2", " 1-2", "1-2.",
+        "1-2.0", "1-2.x", "1-2.3.4", "1-2.1000", "1- 2", "0-1"}) {
     std::ofstream(dir_ + "/" + name) << "x";
   }
   EXPECT_TRUE(files().empty());

@@ -192,6 +192,60 @@ TEST_F(CommandTest, AKilledProgramIsReportedFromOutside) {
   EXPECT_EQ(report["processes"][0]["verified"], "snapshot");
 }
 
+// What a process counted before an exec belongs to the run as well.
+TEST_F(CommandTest, AReplacedProgramIsInTheReport) {
+  NEED_LIBRARY();
+  const std::string big = "@a = map { \"x\" x 10000 } 1..2000; ";
+  std::string second = dir_ + "/second";
+  std::ofstream(second) << big + "exec \"true\"";
+  // The first look of `hms run` comes after a tenth of a second: the first program is there then.
+  Outcome outcome = hms("run --rule local --report=" + dir_ + "/report.json -- perl -e '" + big +
+                        "sleep 1; exec \"perl\", \"" + second + "\"'");
+  EXPECT_EQ(outcome.code(), 0) << outcome.err;
+  auto report = nlohmann::json::parse(text("report.json"));
+  auto& processes = report["processes"];
+  ASSERT_EQ(processes.size(), 3u) << report;
+  EXPECT_EQ(processes[0]["program"], "perl");
+  EXPECT_EQ(processes[0]["state"], "replaced");
+  EXPECT_EQ(processes[0]["verified"], "snapshot");
+  EXPECT_EQ(processes[1]["state"], "replaced");
+  EXPECT_EQ(processes[2]["program"], "true");
+  EXPECT_EQ(processes[2]["state"], "exited");
+  EXPECT_EQ(processes[2]["verified"], "exit");
+  for (const auto& process : processes) EXPECT_EQ(process["pid"], processes[0]["pid"]);
+  uint64_t allocated = 0;
+  for (const auto& target : report["targets"]) {
+    if (target["key"] == "local") allocated = target["allocated_bytes"];
+  }
+  EXPECT_GE(allocated, 40000000u) << report;
+}
+
+// A program without libhms has no page: the one before it must not be mistaken for it.
+TEST_F(CommandTest, AProgramWithoutLibhmsMayComeAfter) {
+  NEED_LIBRARY();
+  if (!fs::exists("/bin/busybox")) GTEST_SKIP() << "busybox-static is not installed";
+  pid_t child = start("run --rule local --report=" + dir_ +
+                      "/report.json -- perl -e '@a = map { \"x\" x 10000 } 1..1000; sleep 1; "
+                      "open F, \">" +
+                      dir_ + "/ready\"; print F $$; close F; exec \"/bin/busybox\", \"sleep\", 2'");
+  while (text("ready").empty()) usleep(10000);
+  usleep(500000);
+  Outcome outcome = hms("stat " + text("ready"));
+  EXPECT_EQ(outcome.code(), 1);
+  EXPECT_NE(outcome.err.find("is another program now"), std::string::npos) << outcome.err;
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  auto report = nlohmann::json::parse(text("report.json"));
+  ASSERT_EQ(report["processes"].size(), 1u);
+  EXPECT_EQ(report["processes"][0]["state"], "replaced");
+  EXPECT_EQ(report["processes"][0]["verified"], "snapshot");
+  EXPECT_GT(report["targets"][0]["verified_pages"].get<uint64_t>() +
+                report["targets"].back()["verified_pages"].get<uint64_t>(),
+            2000u)
+      << report;
+}
+
 TEST_F(CommandTest, StaticProgramsAreRunAllTheSame) {
   NEED_LIBRARY();
   if (!fs::exists("/bin/busybox")) GTEST_SKIP() << "busybox-static is not installed";
