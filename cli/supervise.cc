@@ -105,10 +105,12 @@ class Command {
     sigprocmask(SIG_UNBLOCK, &stop, nullptr);
     sigprocmask(SIG_BLOCK, &stop, nullptr);
     if (sigtimedwait(&wake, nullptr, &now) != SIGCONT) return;
-    // A shell wakes the whole group; who woke only this process means the command, too.
-    siginfo_t change = {};
-    bool awake = waitid(P_PID, static_cast<id_t>(pid_), &change, WCONTINUED | WNOHANG) == 0 &&
-                 change.si_pid == pid_;
+    // A shell wakes the whole group; who woke only this process means the command, too. Any news of
+    // it, left for follow(), says that it has gone on since, if only to stop again.
+    siginfo_t news = {};
+    const int any = WCONTINUED | WSTOPPED | WEXITED;
+    bool awake = waitid(P_PID, static_cast<id_t>(pid_), &news, any | WNOHANG | WNOWAIT) == 0 &&
+                 news.si_pid == pid_;
     if (!awake) kill(pid_, SIGCONT);
   }
 
