@@ -98,7 +98,7 @@ Charge charge(Account* account, uint64_t bytes, bool guard_node) {
   do {
     uint64_t limit = limit_of(*account);
     if (now > limit || bytes > limit - now) return refuse(account, now + bytes);
-  } while (!account->charged.compare_exchange_weak(now, now + bytes, std::memory_order_relaxed));
+  } while (!account->charged.compare_exchange_weak(now, now + bytes, std::memory_order_acq_rel));
   if (guard_node && !take_node_room(account->target().node, bytes)) {
     account->charged.fetch_sub(bytes, std::memory_order_relaxed);
     account->counters->refused_full.fetch_add(1, std::memory_order_relaxed);
@@ -109,9 +109,11 @@ Charge charge(Account* account, uint64_t bytes, bool guard_node) {
   return Charge::kDone;
 }
 
+// What others see goes down before the room is free for the taking, so it never shows more than the
+// limit.
 void uncharge(Account* account, uint64_t bytes, bool guard_node) {
-  account->charged.fetch_sub(bytes, std::memory_order_relaxed);
   account->counters->charged.fetch_sub(bytes, std::memory_order_relaxed);
+  account->charged.fetch_sub(bytes, std::memory_order_release);
   if (guard_node) give_node_room(account->target().node, bytes);
   account->relief.fetch_add(1, std::memory_order_relaxed);
 }

@@ -179,13 +179,16 @@ TEST_F(DeviceTest, UnmappingAndRemappingReachTheDriversRecords) {
   ASSERT_EQ(engine_.remap(m.page(0), m.bytes(), m.bytes(), MREMAP_MAYMOVE | MREMAP_FIXED,
                           to.page(0), &out),
             0);
+  m.forget(0, 8);
   EXPECT_EQ(device->advised_, 8u);
   EXPECT_EQ(device->binds_, 2) << "the driver has to hear of the new address";
   EXPECT_EQ(engine_.query(to.span()).size(), 1u);
   ASSERT_EQ(engine_.unmap(to.page(0), 3 * os::kPageSize), 0);
+  to.forget(0, 3);
   EXPECT_EQ(device->advised_, 5u);
   // Unmapped behind our back: noticed at the next look.
   ASSERT_EQ(munmap(to.page(3), 2 * os::kPageSize), 0);
+  to.forget(3, 2);
   EXPECT_EQ(engine_.query(to.span()).size(), 1u);
   EXPECT_EQ(device->advised_, 3u);
 }

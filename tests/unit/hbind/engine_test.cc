@@ -247,6 +247,7 @@ TEST_F(EngineTest, MigrateSkipsAbsentPages) {
 TEST_F(EngineTest, HolesAreReportedNotFatal) {
   Memory m(30);
   ASSERT_EQ(munmap(m.page(10), 10 * os::kPageSize), 0);
+  m.forget(10, 10);
   ASSERT_EQ(bind(m, 0, 30, {slow_}), HMS_OK);
   EXPECT_EQ(last_.bytes_unmapped, 10 * os::kPageSize);
   EXPECT_EQ(engine_.query(m.span()).size(), 2u);
@@ -277,6 +278,7 @@ TEST_F(EngineTest, MappingsThatVanishedTakeTheirRecordsAlong) {
   Memory m(16), other(16);
   ASSERT_EQ(bind(m, 0, 16, {fast_}), HMS_OK);
   ASSERT_EQ(munmap(m.page(4), 4 * os::kPageSize), 0);
+  m.forget(4, 4);
   auto pieces = engine_.query(m.span());
   ASSERT_EQ(pieces.size(), 2u);
   EXPECT_EQ(pieces[0].span.pages(), 4u);
@@ -301,6 +303,7 @@ TEST_F(EngineTest, UnmapForgetsAtOnce) {
   Memory m(16);
   ASSERT_EQ(bind(m, 0, 16, {slow_}), HMS_OK);
   ASSERT_EQ(engine_.unmap(m.page(4), 4 * os::kPageSize), 0);
+  m.forget(4, 4);
   EXPECT_EQ(engine_.query(m.span()).size(), 2u);
   EXPECT_EQ(engine_.unmap(m.page(4) + 1, 4096), -EINVAL);
 }
@@ -314,6 +317,7 @@ TEST_F(EngineTest, RemapTakesPolicyAndChargesAlong) {
                           MREMAP_MAYMOVE | MREMAP_FIXED, to.page(0), &out),
             0);
   ASSERT_EQ(out, to.page(0));
+  from.forget(0, 16);
   EXPECT_TRUE(engine_.query(from.span()).empty());
   auto pieces = engine_.query(to.span());
   ASSERT_EQ(pieces.size(), 1u);
@@ -332,6 +336,7 @@ TEST_F(EngineTest, RemapThatShrinksForgetsTheEnd) {
   ASSERT_EQ(bind(m, 0, 16, {fast_}), HMS_OK);
   void* out = nullptr;
   ASSERT_EQ(engine_.remap(m.page(0), m.bytes(), 4 * os::kPageSize, 0, nullptr, &out), 0);
+  m.forget(4, 12);
   auto pieces = engine_.query(m.span());
   ASSERT_EQ(pieces.size(), 1u);
   EXPECT_EQ(pieces[0].span.pages(), 4u);
@@ -472,6 +477,7 @@ TEST_F(EngineTest, ThreadsMayBindMigrateAndUnmapAtOnce) {
         for (const hms_moved& on : r.value().on) pages += on.pages;
         EXPECT_EQ(pages, 40u);
         EXPECT_EQ(engine_.unmap(m.page(0), m.bytes()), 0);
+        m.forget(0, 40);
       }
     });
   }

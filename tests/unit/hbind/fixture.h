@@ -19,7 +19,8 @@ namespace hms::hbind::testing {
 // show.
 class Memory {
  public:
-  explicit Memory(size_t pages, int protection = PROT_READ | PROT_WRITE) : pages_(pages) {
+  explicit Memory(size_t pages, int protection = PROT_READ | PROT_WRITE)
+      : pages_(pages), mapped_(pages + 2, true) {
     base_ = static_cast<char*>(
         mmap(nullptr, (pages + 2) * os::kPageSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     EXPECT_NE(base_, MAP_FAILED);
@@ -27,7 +28,11 @@ class Memory {
     madvise(base_, (pages + 2) * os::kPageSize, MADV_NOHUGEPAGE);
     EXPECT_EQ(mprotect(page(0), pages * os::kPageSize, protection), 0);
   }
-  ~Memory() { munmap(base_, (pages_ + 2) * os::kPageSize); }
+  ~Memory() {
+    for (size_t i = 0; i < mapped_.size(); ++i) {
+      if (mapped_[i]) munmap(base_ + i * os::kPageSize, os::kPageSize);
+    }
+  }
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
 
@@ -37,10 +42,15 @@ class Memory {
   void touch(size_t first, size_t count) const {
     for (size_t i = first; i < first + count; ++i) *page(i) = static_cast<char>(i | 1);
   }
+  // After pages were unmapped or moved away: others may have mapped there since.
+  void forget(size_t first, size_t count) {
+    for (size_t i = first; i < first + count; ++i) mapped_[i + 1] = false;
+  }
 
  private:
   size_t pages_;
   char* base_;
+  std::vector<bool> mapped_;  // with the two pages around
 };
 
 inline topology::Target node_target(int node) {
