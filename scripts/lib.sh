@@ -73,6 +73,13 @@ build() {
   say "built $preset in $((SECONDS - start)) s"
 }
 
+# The lines of a log that tell why something failed; in a long one they are far from its end.
+show_failures() {
+  grep -nE -A3 ': Failure$|\*\*\*Failed|: [A-Za-z]*Sanitizer|CHECK failed|^ *(not ok|FAIL)|error:' "$1" | head -n 60
+  echo ...
+  tail -n 15 "$1"
+}
+
 # A tally of named checks. check NAME COMMAND..: status 0 passes, 77 is a skip (the reason is the last
 # line of the output), all else fails.
 tally_passed=() tally_failed=() tally_skipped=()
@@ -95,7 +102,7 @@ check() {
     *)
       tally_failed+=("$name")
       printf 'FAIL  %-28s %4d s, status %d; %s:\n' "$name" $((SECONDS - start)) "$status" "$log"
-      tail -n 40 "$log" | sed 's/^/      /'
+      show_failures "$log" | sed 's/^/      /'
       ;;
   esac
 }
