@@ -2,13 +2,41 @@
 #include <stdio.h>
 
 #include <exception>
+#include <string>
+#include <vector>
 
 #include "cli/command.h"
 
 namespace hms::cli {
 namespace {
+
 int exit_code = 0;
+
+// What is wrong with the command line, and where to read on.
+std::string usage_error(const CLI::App* app, const CLI::Error& error) {
+  const CLI::App* asked = app;
+  for (const CLI::App* sub : app->get_subcommands()) asked = sub;
+  // CLI11 misses the subcommand first, and what stood in its place later.
+  const std::vector<std::string> left = app->remaining();
+  const std::string why =
+      asked == app && !left.empty() ? "unexpected: " + left.front() : error.what();
+  const std::string command = asked == app ? "hms" : "hms " + asked->get_name();
+  return command + ": " + why + "\nSee " + command + " --help.\n";
 }
+
+// CLI11 says of an unknown subcommand only that one is required.
+bool names_a_subcommand(const CLI::App& app, const std::string& word) {
+  std::string names;
+  for (const CLI::App* sub : app.get_subcommands(nullptr)) {
+    if (sub->get_name() == word) return true;
+    names += (names.empty() ? "" : ", ") + sub->get_name();
+  }
+  fprintf(stderr, "hms: no subcommand '%s'; there are: %s\n", word.c_str(), names.c_str());
+  return false;
+}
+
+}  // namespace
+
 void finish(int code) { exit_code = code; }
 
 int run(int argc, char** argv) {
@@ -17,6 +45,12 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "hms 1.0.0");
   for (auto setup : Command::all()) setup(app);
+  app.failure_message(usage_error);
+  if (argc < 2) {
+    fputs(app.help().c_str(), stderr);
+    return kUsage;
+  }
+  if (argv[1][0] != '-' && !names_a_subcommand(app, argv[1])) return kUsage;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -168,7 +168,12 @@ void setup(CLI::App& app) {
   auto options = std::make_shared<StatOptions>();
   CLI::App* sub = app.add_subcommand("stat", "Show where the memory of running programs is");
   sub->footer("Without PID: the processes of this user that run under libhms.");
-  sub->add_option("PID", options->pid, "Process to look at")->check(CLI::PositiveNumber);
+  sub->add_option("PID", options->pid, "Process to look at")->check([](const std::string& word) {
+    // Process numbers have at most seven digits.
+    const bool fine = word.find_first_not_of("0123456789") == std::string::npos &&
+                      word.size() < 8 && word.find_first_not_of('0') != std::string::npos;
+    return fine ? std::string() : "'" + word + "' is not the number of a process";
+  });
   auto* watch = sub->add_option("--watch", options->watch,
                                 "Again and again, every SECONDS (2), until Ctrl-C or its end")
                     ->type_name("SECONDS")

@@ -293,8 +293,17 @@ TEST_F(CommandTest, StatSaysWhatIsInTheWay) {
   EXPECT_EQ(outcome.code(), 1);
   EXPECT_NE(outcome.err.find("has no counters"), std::string::npos) << outcome.err;
   EXPECT_EQ(hms("stat --watch").code(), 2);
-  EXPECT_EQ(hms("stat minus-one").code(), 2);
-  EXPECT_EQ(hms("stat -- -1").code(), 2);
+  for (const char* word : {"minus-one", "-1", "0", "99999999999", "1x"}) {
+    outcome = hms(std::string("stat -- ") + word);
+    EXPECT_EQ(outcome.code(), 2) << word;
+    EXPECT_NE(outcome.err.find("is not the number of a process"), std::string::npos) << outcome.err;
+  }
+  outcome = hms("sat");
+  EXPECT_EQ(outcome.code(), 2);
+  EXPECT_NE(outcome.err.find("no subcommand 'sat'; there are: doctor"), std::string::npos);
+  outcome = hms("--nothing");
+  EXPECT_EQ(outcome.code(), 2);
+  EXPECT_NE(outcome.err.find("--nothing"), std::string::npos) << outcome.err;
 }
 
 // A reused process number: a page of this process's number, but of another start.
