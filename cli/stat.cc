@@ -42,7 +42,8 @@ std::vector<StatsFile> pages_of(unsigned user) {
 Result<StatsFile> find_page(int pid, unsigned* user) {
   std::string who = "process " + std::to_string(pid);
   int r = os::process_owner(pid, user);
-  if (r != 0) return Status(HMS_ENODEV, "there is no " + who);
+  if (r != 0 && !os::process_exists(pid)) return Status(HMS_ENODEV, "there is no " + who);
+  if (r != 0) return Status(HMS_EIO, "/proc does not tell whose " + who + " is; is it mounted?");
   bool reused = false;
   for (const StatsFile& file : pages_of(*user)) {
     if (file.pid != pid || file.replaced) continue;

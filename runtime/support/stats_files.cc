@@ -157,6 +157,26 @@ void remove_stale_stats(unsigned user) {
   }
 }
 
+namespace {
+
+// Makes the directory, if need be; -errno if it cannot be had or has no room for a page (containers
+// are often given a small /dev/shm).
+int prepare_run_directory(const std::string& dir, unsigned user) {
+  constexpr char kProbe[] = "probe";
+  int fd = os::open_private_dir(dir.c_str(), user, true);
+  if (fd < 0) return fd;
+  int probe = os::create_full_file(fd, kProbe, sizeof(StatsPage));
+  if (probe >= 0) {
+    os::close_file(probe);
+    os::remove_file(fd, kProbe);
+  }
+  os::close_file(fd);
+  if (probe < 0) remove_run_directory(dir);
+  return std::min(probe, 0);
+}
+
+}  // namespace
+
 Result<std::string> make_run_directory() {
   unsigned user = os::effective_user();
   uint64_t start_time = 0;
@@ -167,17 +187,15 @@ Result<std::string> make_run_directory() {
     os::close_file(fd);
     std::string dir = top + "/" + kRunPrefix + std::to_string(os::process_id()) + "-" +
                       std::to_string(start_time);
-    fd = os::open_private_dir(dir.c_str(), user, true);
-    if (fd >= 0) {
-      os::close_file(fd);
-      return dir;
-    }
+    if (prepare_run_directory(dir, user) == 0) return dir;
   }
   const char* base = secure_getenv("TMPDIR");
   std::string dir = std::string(base != nullptr && base[0] == '/' ? base : "/tmp") + "/hms-XXXXXX";
-  if (mkdtemp(&dir[0]) != nullptr) return dir;
+  int r = mkdtemp(&dir[0]) != nullptr ? prepare_run_directory(dir, user) : -errno;
+  if (r == 0) return dir;
   return Status(HMS_EPERM, "no folder for the counters: neither " + top + " nor " + dir +
-                               " can be made (" + strerrordesc_np(errno) + "); set TMPDIR");
+                               " can be made and has room (" + strerrordesc_np(-r) +
+                               "); set TMPDIR");
 }
 
 void remove_run_directory(const std::string& dir) { rmdir(dir.c_str()); }
