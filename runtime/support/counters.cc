@@ -67,9 +67,6 @@ void fill_header(StatsPage* page) {
   page->bytes = sizeof(StatsPage);
   page->pid = self.pid;
   page->start_time = self.start_time;
-  uint64_t stack = 0;
-  os::process_stack_start(0, &stack);
-  page->stack_start.store(stack, std::memory_order_relaxed);
   page->state.store(static_cast<uint32_t>(StatsState::kRunning), std::memory_order_relaxed);
   const char* name = program_invocation_short_name;
   set_text(page->program, sizeof page->program, name != nullptr ? name : "?");
@@ -218,6 +215,13 @@ void learn_identity() {
   self.known.store(true, std::memory_order_release);
 }
 
+// Asked for when others can see the page: most processes are too short for that.
+void learn_stack() {
+  uint64_t start = 0;
+  os::process_stack_start(0, &start);
+  stats()->stack_start.store(start, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 StatsPage* stats() { return reinterpret_cast<StatsPage*>(page_memory); }
@@ -257,6 +261,7 @@ void stats_publish() {
   if (!publication.compare_exchange_strong(expected, Publication::kBusy)) return;
   int saved_errno = errno;
   learn_identity();
+  learn_stack();
   bool done = (self.launcher_dir[0] != 0 && publish_in(true)) || publish_in(false);
   publication.store(done ? Publication::kDone : Publication::kRefused, std::memory_order_release);
   errno = saved_errno;
