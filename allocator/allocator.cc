@@ -40,7 +40,10 @@ unsigned aligned_class(size_t alignment, size_t size) {
 
 void* take_one(const Request& request, PlacementId placement) {
   void* block = nullptr;
-  return take_blocks(*placement_state(placement), request, 1, &block) == 1 ? block : nullptr;
+  void** top = &block;
+  void** const limit = &block + 1;
+  take_blocks(*placement_state(placement), request, 1, {&top, &limit});
+  return block;
 }
 
 void* allocate_large(size_t size, PlacementId placement, int flags) {
@@ -88,7 +91,7 @@ void deallocate_slow(void* block) {
   Cache* cache =
       size_class < kCachedClasses ? cache_for(region.placement[window_of(address)]) : nullptr;
   if (cache == nullptr) return give_blocks(&block, 1, size_class);
-  spill_and_push(&cache->bins[size_class], size_class, block);
+  spill_and_push(cache, size_class, block);
 }
 
 void* allocate(size_t size, PlacementId placement) { return allocate_placed(size, placement); }

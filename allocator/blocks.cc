@@ -3,9 +3,11 @@
 
 #include <time.h>
 
+#include "allocator/central.h"
 #include "allocator/extent_hooks.h"
 #include "allocator/jemalloc.h"
 #include "allocator/region.h"
+#include "allocator/setup.h"
 #include "allocator/size_classes.h"
 #include "allocator/thread_cache.h"
 #include "runtime/support/counters.h"
@@ -60,14 +62,27 @@ void order_legs(const PlacementState& placement, Leg** out) {
 }
 
 // Counters of a striped leg go to the target of each block.
-void count_allocated(const Leg& leg, void* const* blocks, unsigned count, size_t bytes_each) {
-  if (leg.plan.stripes == nullptr) {
-    leg.plan.account->counters->allocated.fetch_add(count * bytes_each, std::memory_order_relaxed);
+void count_allocated(Leg* leg, void* const* blocks, unsigned count, size_t bytes_each) {
+  leg->live.fetch_add(static_cast<int64_t>(count * bytes_each), std::memory_order_relaxed);
+  if (leg->plan.stripes == nullptr) {
+    leg->plan.account->counters->allocated.fetch_add(count * bytes_each, std::memory_order_relaxed);
     return;
   }
   for (unsigned i = 0; i < count; ++i) {
-    Account* account = account_of(leg, reinterpret_cast<uintptr_t>(blocks[i]));
+    Account* account = account_of(*leg, reinterpret_cast<uintptr_t>(blocks[i]));
     account->counters->allocated.fetch_add(bytes_each, std::memory_order_relaxed);
+  }
+}
+
+void count_freed(Leg* leg, void* const* blocks, unsigned count, size_t bytes_each) {
+  leg->live.fetch_sub(static_cast<int64_t>(count * bytes_each), std::memory_order_relaxed);
+  if (leg->plan.stripes == nullptr) {
+    leg->plan.account->counters->freed.fetch_add(count * bytes_each, std::memory_order_relaxed);
+    return;
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    Account* account = account_of(*leg, reinterpret_cast<uintptr_t>(blocks[i]));
+    account->counters->freed.fetch_add(bytes_each, std::memory_order_relaxed);
   }
 }
 
@@ -88,81 +103,150 @@ void* take_block(const Request& request, int flags) {
   return block;
 }
 
-unsigned take_run(const Request& request, int flags, unsigned count, void** out) {
-  begin_attempt();
-  unsigned taken = 0;
-  while (taken < count) {
-    void* block = take_block(request, flags);
-    if (block == nullptr) break;
-    set_page_mark(reinterpret_cast<uintptr_t>(block), request.size_class + 1);
-    out[taken++] = block;
-  }
-  return taken;
+unsigned room_of(const Stack& out, unsigned count) {
+  auto room = static_cast<unsigned>(*out.limit - *out.top);
+  return room < count ? room : count;
 }
 
-int flags_for(const Request& request, const Arena& arena) {
-  return request.flags | static_cast<int>(MALLOCX_ARENA(arena.index)) | MALLOCX_TCACHE_NONE;
+unsigned push_run(const Request& request, int flags, unsigned count, Stack out) {
+  begin_attempt();
+  unsigned pushed = 0;
+  while (pushed < count) {
+    void* block = take_block(request, flags);
+    if (block == nullptr) break;
+    if (room_of(out, 1) == 0) {
+      hmsje_dallocx(block, MALLOCX_TCACHE_NONE);
+      break;
+    }
+    set_page_mark(reinterpret_cast<uintptr_t>(block), request.size_class + 1);
+    *(*out.top)++ = block;
+    ++pushed;
+  }
+  return pushed;
+}
+
+int flags_for(int flags, const Arena& arena) {
+  return flags | static_cast<int>(MALLOCX_ARENA(arena.index)) | MALLOCX_TCACHE_NONE;
 }
 
 // Addresses that an arena has carved stay its own: when the window is used up, the other arenas of
 // the leg may have room where this thread's has none.
-unsigned take_from_others(Leg* leg, const Arena* arena, const Request& request, void** out) {
+unsigned push_from_others(Leg* leg, const Arena* arena, const Request& request, Stack out) {
   for (std::atomic<Arena*>& cell : leg->arenas) {
     const Arena* other = cell.load(std::memory_order_acquire);
     if (other == nullptr || other == arena) continue;
-    if (take_run(request, flags_for(request, *other), 1, out) == 1) return 1;
+    if (push_run(request, flags_for(request.flags, *other), 1, out) == 1) return 1;
   }
   return 0;
 }
 
-unsigned take_from(Leg* leg, const Request& request, unsigned count, void** out) {
+// Block by block from jemalloc.
+unsigned push_singles(Leg* leg, const Request& request, unsigned count, Stack out) {
   Arena* arena = arena_of(leg, thread_state.slot);
   if (arena == nullptr) return 0;
-  int flags = flags_for(request, *arena);
-  unsigned taken = take_run(request, flags, count, out);
+  int flags = flags_for(request.flags, *arena);
+  unsigned pushed = push_run(request, flags, count, out);
   // Freed memory that waits for decay in some arena must not make its target look full.
-  if (taken == 0 && attempt_refused() && reclaim(*leg)) {
-    taken = take_run(request, flags, count, out);
+  if (pushed == 0 && attempt_refused() && reclaim(*leg)) {
+    pushed = push_run(request, flags, count, out);
   }
-  if (taken == 0) taken = take_from_others(leg, arena, request, out);
-  if (taken == 0) return 0;
-  size_t bytes = class_size(request.size_class);
-  leg->live.fetch_add(static_cast<int64_t>(taken * bytes), std::memory_order_relaxed);
-  count_allocated(*leg, out, taken, bytes);
+  if (pushed == 0) pushed = push_from_others(leg, arena, request, out);
+  return pushed;
+}
+
+// A span is one large block to jemalloc. All spans of a group come from the group's first arena.
+Span* fresh_span(Leg* leg, Central* central, unsigned group) {
+  Arena* arena = arena_of(leg, first_slot_of(group));
+  if (arena == nullptr) return nullptr;
+  const Request request = {kSpanBytes, class_of(kSpanBytes), 0};
+  const int flags = flags_for(static_cast<int>(MALLOCX_ALIGN(kSpanBytes)), *arena);
+  begin_attempt();
+  void* memory = take_block(request, flags);
+  if (memory == nullptr && attempt_refused() && reclaim(*leg)) {
+    begin_attempt();
+    memory = take_block(request, flags);
+  }
+  if (memory == nullptr) return nullptr;
+  Span* span = make_span(reinterpret_cast<uintptr_t>(memory), central, central->size_class);
+  if (span == nullptr) hmsje_dallocx(memory, MALLOCX_TCACHE_NONE);
+  return span;
+}
+
+unsigned push_from_central(Leg* leg, unsigned size_class, unsigned count, Stack out) {
+  const unsigned group = group_of_slot(thread_state.slot);
+  Central* central = central_of(leg, group, size_class);
+  if (central == nullptr) return 0;
+  unsigned taken = take_from_central(central, count, *out.top);
+  if (taken == 0 && size_class < kSlabClasses && !backing_off(*leg, kSpanBytes)) {
+    Span* span = fresh_span(leg, central, group);
+    if (span != nullptr) {
+      taken = add_span(central, span, room_of(out, count), *out.top);
+    } else {
+      back_off(leg, kSpanBytes);
+    }
+  }
+  *out.top += taken;
   return taken;
 }
 
-// A run of blocks of one target, given back together.
-struct Returned {
-  Leg* leg = nullptr;
-  Account* account = nullptr;
-  size_t bytes = 0;
-
-  void settle() {
-    if (leg == nullptr) return;
-    leg->live.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
-    account->counters->freed.fetch_add(bytes, std::memory_order_relaxed);
-    if (leg->refused_at.load(std::memory_order_relaxed) != 0) {
-      leg->refused_at.store(0, std::memory_order_relaxed);
-    }
-    bytes = 0;
+// `patient`: also asks a leg that lately had no room.
+unsigned take_from(Leg* leg, const Request& request, unsigned count, Stack out, bool patient) {
+  unsigned taken = 0;
+  const bool in_central = request.flags == 0 && request.size_class < kCachedClasses;
+  if (in_central) taken = push_from_central(leg, request.size_class, count, out);
+  if (taken == 0 && (patient || !backing_off(*leg, request.size))) {
+    // Too little room for a span: as few blocks as will do.
+    bool tight = in_central && request.size_class < kSlabClasses;
+    taken = push_singles(leg, request, tight ? 1 : count, out);
+    if (taken == 0) back_off(leg, request.size);
   }
-};
+  if (taken > 0) count_allocated(leg, *out.top - taken, taken, class_size(request.size_class));
+  return taken;
+}
+
+// How many blocks from the first one on go home together.
+unsigned same_home(void* const* blocks, unsigned count, unsigned size_class) {
+  const auto first = reinterpret_cast<uintptr_t>(blocks[0]);
+  const Leg* leg = leg_of(first);
+  if (!several_cpu_nodes() && placement_state(leg->plan.placement)->leg_count == 1) return count;
+  const auto home = [size_class](uintptr_t address) {
+    return in_span(address, size_class) ? span_of(address)->home : nullptr;
+  };
+  unsigned run = 1;
+  for (; run < count; ++run) {
+    const auto next = reinterpret_cast<uintptr_t>(blocks[run]);
+    if (leg_of(next) != leg) break;
+    if (several_cpu_nodes() && home(next) != home(first)) break;
+  }
+  return run;
+}
+
+void give_home(void** blocks, unsigned count, unsigned size_class) {
+  const auto first = reinterpret_cast<uintptr_t>(blocks[0]);
+  Leg* leg = leg_of(first);
+  count_freed(leg, blocks, count, class_size(size_class));
+  Central* central = nullptr;
+  if (size_class < kSlabClasses && in_span(first, size_class)) {
+    central = span_of(first)->home;
+  } else if (size_class < kCachedClasses) {
+    central = central_of(leg, group_of_slot(thread_state.slot), size_class);
+  }
+  if (central != nullptr) return give_to_central(central, blocks, count);
+  for (unsigned i = 0; i < count; ++i) hmsje_dallocx(blocks[i], MALLOCX_TCACHE_NONE);
+  if (leg->refused_at.load(std::memory_order_relaxed) != 0) {
+    leg->refused_at.store(0, std::memory_order_relaxed);
+  }
+}
 
 }  // namespace
 
 unsigned take_blocks(const PlacementState& placement, const Request& request, unsigned count,
-                     void** out) {
+                     Stack out) {
   Leg* order[kMaxLegs] = {};
   order_legs(placement, order);
   Leg* passed_over = nullptr;
   for (unsigned i = 0; i < placement.leg_count; ++i) {
-    bool last = i + 1 == placement.leg_count;
-    unsigned taken = 0;
-    if (last || !backing_off(*order[i], request.size)) {
-      taken = take_from(order[i], request, count, out);
-      if (taken == 0 && !last) back_off(order[i], request.size);
-    }
+    unsigned taken = take_from(order[i], request, count, out, i + 1 == placement.leg_count);
     if (taken > 0) {
       if (passed_over != nullptr) {
         passed_over->plan.account->counters->spilled.fetch_add(
@@ -175,22 +259,13 @@ unsigned take_blocks(const PlacementState& placement, const Request& request, un
   return 0;
 }
 
-void give_blocks(void* const* blocks, unsigned count, unsigned size_class) {
-  size_t bytes = class_size(size_class);
-  Returned run;
-  for (unsigned i = 0; i < count; ++i) {
-    auto address = reinterpret_cast<uintptr_t>(blocks[i]);
-    Leg* leg = leg_of(address);
-    Account* account = account_of(*leg, address);
-    if (leg != run.leg || account != run.account) {
-      run.settle();
-      run.leg = leg;
-      run.account = account;
-    }
-    run.bytes += bytes;
-    hmsje_dallocx(blocks[i], MALLOCX_TCACHE_NONE);
+void give_blocks(void** blocks, unsigned count, unsigned size_class) {
+  while (count > 0) {
+    unsigned run = same_home(blocks, count, size_class);
+    give_home(blocks, run, size_class);
+    blocks += run;
+    count -= run;
   }
-  run.settle();
 }
 
 void note_resize(void* block, size_t old_size, size_t new_size) {

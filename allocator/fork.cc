@@ -1,15 +1,17 @@
 // fork: the child must find no lock held by a thread that it does not have.
 //
-// Locks above jemalloc's (placements, accounts, setup) are taken before the fork, in that order,
-// before jemalloc takes its own. The carving locks lie below jemalloc's and cannot be taken here
-// without a deadlock; they are reset in the child instead, which is sound because carving publishes
-// its result with its last store (leg.cc).
+// Locks above jemalloc's (placements, accounts, setup, centrals, the memory about blocks) are taken
+// before the fork, in that order, before jemalloc takes its own. The carving locks lie below
+// jemalloc's and cannot be taken here without a deadlock; they are reset in the child instead,
+// which is sound because carving publishes its result with its last store (leg.cc).
 #include <sched.h>
 
 #include <atomic>
 
 #include "allocator/account.h"
 #include "allocator/allocator.h"
+#include "allocator/central.h"
+#include "allocator/meta.h"
 #include "allocator/placements.h"
 #include "allocator/region.h"
 #include "allocator/setup.h"
@@ -22,6 +24,8 @@ namespace {
 __thread unsigned depth = 0;
 
 void release() {
+  unlock_meta();
+  for_each_leg(unlock_centrals);
   setup_lock().unlock();
   unlock_accounts();
   unlock_placements();
@@ -34,6 +38,8 @@ void before_fork() {
   lock_placements();
   lock_accounts();
   setup_lock().lock();
+  for_each_leg(lock_centrals);
+  lock_meta();
 }
 
 void after_fork_parent() {

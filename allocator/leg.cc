@@ -117,7 +117,7 @@ bool grow_writable(Leg* leg, uintptr_t needed) {
   if (end > leg->mapped) {
     uintptr_t mapped = round_up(end - region.base, kMapStep) + region.base;
     if (mapped > leg->limit) mapped = leg->limit;
-    if (!commit_page_map(leg->mapped, mapped)) return false;
+    if (!commit_tables(leg->mapped, mapped)) return false;
     leg->mapped = mapped;
   }
   if (os::commit(to_pointer(leg->writable), end - leg->writable) != 0) {

@@ -18,6 +18,7 @@ namespace hms::alloc {
 inline constexpr unsigned kMaxArenas = 8;  // per leg; threads spread over them
 
 struct Leg;
+struct Depot;
 
 // jemalloc hands the hooks back by address: the arena is found from them.
 struct Arena {
@@ -45,11 +46,12 @@ struct Leg {
   uintptr_t window_start = 0;  // of the windows in use now
   uintptr_t frontier = 0;      // addresses from here on were never handed to jemalloc
   uintptr_t writable = 0;      // end of what is mapped readable and writable
-  uintptr_t mapped = 0;        // end of what the page map covers
+  uintptr_t mapped = 0;        // end of what the tables cover
   uintptr_t limit = 0;         // end of the windows in use now
 
   std::atomic<Arena*> arenas[kMaxArenas] = {};
-  std::atomic<int64_t> live{0};          // bytes handed to threads, what ratios compare
+  std::atomic<Depot*> depots[kMaxArenas] = {};  // free blocks, by group of CPUs: central.h
+  std::atomic<int64_t> live{0};                 // bytes handed to threads, what ratios compare
   std::atomic<int64_t> refused_at{0};    // when it last had no room, 0: not lately (monotonic ns)
   std::atomic<size_t> refused_size{0};   // what it had no room for then; smaller may still fit
   std::atomic<uint32_t> relief_seen{0};  // the account's `relief` at that time

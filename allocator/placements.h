@@ -26,6 +26,16 @@ Leg* default_leg();
 // Sets up placement 0; part of the start.
 bool make_default_placement();
 
+// Visits the legs of all placements.
+template <typename Visit>
+void for_each_leg(Visit visit) {
+  for (unsigned id = 0; id < kMaxPlacements; ++id) {
+    const PlacementState* state = placement_state(static_cast<PlacementId>(id));
+    if (state == nullptr) break;
+    for (unsigned i = 0; i < state->leg_count; ++i) visit(state->legs[i]);
+  }
+}
+
 void lock_placements();
 void unlock_placements();
 

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "allocator/allocator.h"
+#include "allocator/slab.h"
 #include "runtime/support/counters.h"
 #include "runtime/support/log.h"
 #include "runtime/support/os.h"
@@ -27,6 +28,8 @@ constexpr size_t kLargestRegion = size_t{16} << 40;
 constexpr size_t kSmallestRegion = size_t{4} << 20;
 // 16 GiB in 256 windows is 64 MiB each; below that fewer windows, never less than 1 MiB each.
 constexpr size_t kSmallestWindow = size_t{1} << 20;
+
+uintptr_t round_up(uintptr_t value, uintptr_t unit) { return (value + unit - 1) & ~(unit - 1); }
 
 // The base is aligned so that blocks of the largest alignment fit in; small regions cannot afford
 // the slack, and find their aligned blocks by address like everyone else.
@@ -65,14 +68,17 @@ bool try_reserve(size_t bytes) {
   if (windows > kMaxWindows) windows = kMaxWindows;
   if (windows == 0) return false;
   size_t used = windows * window;
-  size_t map_bytes = used >> kPageShift;
+  size_t map_bytes = round_up(used >> kPageShift, os::kPageSize);
+  size_t table_bytes = map_bytes + round_up((used >> kSpanShift) * sizeof(Span), os::kPageSize);
   size_t alignment = base_alignment(used);
-  map_bytes = (map_bytes + os::kPageSize - 1) & ~(os::kPageSize - 1);
   void* at = nullptr;
-  if (os::reserve(nullptr, used + alignment + map_bytes, &at) != 0) return false;
+  if (os::reserve(nullptr, used + alignment + table_bytes, &at) != 0) return false;
   auto start = reinterpret_cast<uintptr_t>(at);
   region.base = (start + alignment - 1) & ~(alignment - 1);
   region.page_map = static_cast<uint8_t*>(to_pointer(region.base + used));
+  region.spans = static_cast<Span*>(to_pointer(region.base + used + map_bytes));
+  // Scattered use: a huge page would hold records of memory that nobody has.
+  os::advise_huge_pages(region.page_map, table_bytes, false);
   region.window_shift = static_cast<unsigned>(__builtin_ctzl(window));
   region.windows = static_cast<unsigned>(windows);
   region.bytes = used;
@@ -123,15 +129,18 @@ void unclaim_windows(uintptr_t start, size_t count) {
   next_window.compare_exchange_strong(after, first);
 }
 
-bool commit_page_map(uintptr_t from, uintptr_t to) {
-  constexpr uintptr_t kMask = os::kPageSize - 1;
-  uintptr_t first =
-      reinterpret_cast<uintptr_t>(region.page_map) + ((from - region.base) >> kPageShift);
-  uintptr_t last =
-      reinterpret_cast<uintptr_t>(region.page_map) + ((to - region.base + kMask) >> kPageShift);
-  first &= ~kMask;
-  last = (last + kMask) & ~kMask;
-  return os::commit(to_pointer(first), last - first) == 0;
+bool commit_tables(uintptr_t from, uintptr_t to) {
+  const auto commit = [](const void* first, const void* end) {
+    uintptr_t start = reinterpret_cast<uintptr_t>(first) & ~(os::kPageSize - 1);
+    uintptr_t stop = round_up(reinterpret_cast<uintptr_t>(end), os::kPageSize);
+    return os::commit(to_pointer(start), stop - start) == 0;
+  };
+  from -= region.base;
+  to -= region.base;
+  return commit(region.page_map + (from >> kPageShift),
+                region.page_map + (round_up(to, os::kPageSize) >> kPageShift)) &&
+         commit(region.spans + (from >> kSpanShift),
+                region.spans + (round_up(to, kSpanBytes) >> kSpanShift));
 }
 
 }  // namespace hms::alloc

@@ -3,6 +3,7 @@
 //   region  = up to 256 windows of equal, power-of-two size
 //   window  = belongs to one leg of one placement; index = (address - base) >> shift
 //   page map = one byte per 4 KiB page: size class + 1 of the blocks that start in it, 0 if none do
+//   span table = one record per 64 KiB: see slab.h
 //
 // So "is it ours", "which placement" and "how large" are each a subtraction, a shift and a load.
 #pragma once
@@ -14,6 +15,7 @@
 namespace hms::alloc {
 
 struct Leg;
+struct Span;
 
 inline constexpr unsigned kMaxWindows = 256;
 inline constexpr unsigned kPageShift = 12;
@@ -23,6 +25,7 @@ struct Region {
   uintptr_t base = 0;
   uintptr_t bytes = 0;  // 0: nothing could be reserved; owns() is then false for every address
   uint8_t* page_map = nullptr;
+  Span* spans = nullptr;
   unsigned window_shift = 0;
   unsigned windows = 0;
   uint8_t placement[kMaxWindows] = {};  // PlacementId of each window
@@ -45,8 +48,8 @@ bool claim_windows_at(uintptr_t at, Leg* leg, uint8_t placement, size_t count);
 // Takes windows back that were claimed last and never used.
 void unclaim_windows(uintptr_t start, size_t count);
 
-// Makes the page map of [from, to) writable, where it is not yet.
-bool commit_page_map(uintptr_t from, uintptr_t to);
+// Makes the page map and the span table of [from, to) writable, where they are not yet.
+bool commit_tables(uintptr_t from, uintptr_t to);
 
 // The region is address arithmetic; here numbers become pointers again.
 inline void* to_pointer(uintptr_t address) {

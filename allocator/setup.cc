@@ -116,6 +116,9 @@ unsigned choose_arena_slot() {
   return machine.group[node < os::kMaxNodes ? node : 0] * machine.arenas + turn;
 }
 
+unsigned group_of_slot(unsigned slot) { return slot / machine.arenas; }
+unsigned first_slot_of(unsigned group) { return group * machine.arenas; }
+
 bool several_cpu_nodes() { return machine.cpu_nodes > 1; }
 bool several_nodes() { return machine.nodes > 1; }
 

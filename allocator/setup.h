@@ -22,6 +22,8 @@ Mutex& setup_lock();
 // Arenas that a thread may choose from, and the choice: threads of one NUMA node share a group of
 // arenas, so that first touch keeps an extent on one node.
 unsigned choose_arena_slot();
+unsigned group_of_slot(unsigned slot);
+unsigned first_slot_of(unsigned group);
 bool several_cpu_nodes();
 bool several_nodes();
 

@@ -2,11 +2,14 @@
 #include "allocator/thread_cache.h"
 
 #include <pthread.h>
+#include <string.h>
+#include <time.h>
 
 #include <array>
+#include <iterator>
 
 #include "allocator/blocks.h"
-#include "allocator/jemalloc.h"
+#include "allocator/meta.h"
 #include "allocator/setup.h"
 #include "runtime/support/counters.h"
 
@@ -16,134 +19,215 @@ __thread ThreadState thread_state;
 
 namespace {
 
-constexpr unsigned kMaxBlocks = 256;                // per bin
+constexpr unsigned kMaxBlocks = 2048;               // per bin
 constexpr size_t kMaxBinBytes = size_t{128} << 10;  // or 8 blocks, if those are more
 constexpr size_t kMinBlocks = 8;
-constexpr size_t kThreadBytes = size_t{2} << 20;  // bound on what one thread may hold back
+constexpr size_t kThreadBytes = size_t{4} << 20;  // bound on what one thread may hold back
 constexpr size_t kFirstBytes = 1024;              // a fresh bin's room
+// What a bin grows to for frees alone, and how many overflows in a row take more away again.
+constexpr unsigned kCasualBlocks = 128;
+constexpr size_t kCasualBytes = size_t{32} << 10;
+constexpr uint8_t kOverflowsInARow = 4;
 constexpr unsigned kMissesPerGlance = 64;  // how often a thread looks where it runs, and publishes
+constexpr int64_t kSweepNanoseconds = 1'000'000'000;
 
+constexpr unsigned blocks_in(size_t bytes, unsigned most, unsigned size_class) {
+  size_t blocks = bytes / class_size(size_class);
+  return static_cast<unsigned>(blocks > most ? most : blocks < kMinBlocks ? kMinBlocks : blocks);
+}
 constexpr unsigned capacity_of(unsigned size_class) {
-  size_t blocks = kMaxBinBytes / class_size(size_class);
-  return static_cast<unsigned>(blocks > kMaxBlocks   ? kMaxBlocks
-                               : blocks < kMinBlocks ? kMinBlocks
-                                                     : blocks);
+  return blocks_in(kMaxBinBytes, kMaxBlocks, size_class);
+}
+unsigned casual_limit(unsigned size_class) {
+  return blocks_in(kCasualBytes, kCasualBlocks, size_class);
 }
 
-constexpr auto make_offsets() {
-  std::array<uint16_t, kCachedClasses + 1> offsets{};
-  for (unsigned i = 0; i < kCachedClasses; ++i) {
-    offsets[i + 1] = static_cast<uint16_t>(offsets[i] + capacity_of(i));
-  }
-  return offsets;
+// A bin starts in a short array, next to those of the other classes, so that a thread that
+// allocates little touches few pages; one that needs more moves to a long array.
+constexpr unsigned kShortBlocks = 32;
+
+constexpr unsigned short_of(unsigned size_class) {
+  unsigned capacity = capacity_of(size_class);
+  return capacity < kShortBlocks ? capacity : kShortBlocks;
 }
-// The arrays of all bins of a cache lie in one piece; what is never pushed is never touched.
-constexpr auto kOffsets = make_offsets();
-constexpr size_t kArrayBytes = kOffsets[kCachedClasses] * sizeof(void*);
+
+struct Layout {
+  std::array<uint16_t, kCachedClasses> brief{};
+  std::array<uint16_t, kCachedClasses> full{};
+  uint16_t slots = 0;
+};
+constexpr Layout make_layout() {
+  Layout layout;
+  for (unsigned i = 0; i < kCachedClasses; ++i) {
+    layout.brief[i] = layout.slots;
+    layout.slots = static_cast<uint16_t>(layout.slots + short_of(i));
+  }
+  for (unsigned i = 0; i < kCachedClasses; ++i) {
+    layout.full[i] = layout.slots;
+    if (capacity_of(i) > kShortBlocks) {
+      layout.slots = static_cast<uint16_t>(layout.slots + capacity_of(i));
+    }
+  }
+  return layout;
+}
+constexpr Layout kLayout = make_layout();
+
+}  // namespace
+
+struct BinNotes {
+  void** seen;        // the top at the last sweep
+  uint8_t overflows;  // since the last miss
+};
+
+namespace {
+
+// All arrays of a cache; of the long ones only what is used is ever touched.
+struct CacheMemory {
+  BinNotes notes[kCachedClasses];
+  void* slots[kLayout.slots];
+  void* leaving[kMaxBlocks];  // see flush_oldest
+};
+
+// What threads leave behind, the next ones use.
+MetaPool memories(sizeof(CacheMemory));
+MetaPool caches(sizeof(Cache));
+// NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers
+constexpr size_t kTableBytes = kMaxPlacements * sizeof(Cache*);
+MetaPool tables(kTableBytes);
 
 pthread_key_t exit_key;
 bool have_exit_key = false;
 
-size_t bytes_of(const Bin& bin, unsigned size_class) {
-  return static_cast<size_t>(bin.limit - bin.base) * kClassSizes[size_class];
-}
+CacheMemory* memory_of(const Cache& cache) { return reinterpret_cast<CacheMemory*>(cache.notes); }
+
+unsigned held_in(const Bin& bin) { return static_cast<unsigned>(bin.top - bin.base); }
+unsigned limit_of(const Bin& bin) { return static_cast<unsigned>(bin.limit - bin.base); }
 
 bool set_up_bins(Cache* cache) {
-  // Not zeroed: nothing above `top` is ever read.
-  auto** array =
-      static_cast<void**>(hmsje_mallocx(kArrayBytes, MALLOCX_ARENA(0) | MALLOCX_TCACHE_NONE));
-  if (array == nullptr) return false;
+  auto* memory = static_cast<CacheMemory*>(memories.take());
+  if (memory == nullptr) return false;
+  memset(memory->notes, 0, sizeof memory->notes);
   for (unsigned i = 0; i < kCachedClasses; ++i) {
     Bin& bin = cache->bins[i];
-    bin.base = bin.top = bin.limit = array + kOffsets[i];
-    bin.end = array + kOffsets[i + 1];
+    bin.base = bin.top = bin.limit = memory->slots + kLayout.brief[i];
+    bin.end = bin.base + short_of(i);
   }
+  cache->notes = memory->notes;
   return true;
+}
+
+// Gives back the oldest blocks of a bin: they are the coldest. They leave the bin before they are
+// given, because jemalloc may call our malloc and free, which may use this bin. Such an inner call
+// finds `flushing` set and makes do with an array of its own.
+void flush_oldest(Bin* bin, unsigned count, unsigned size_class) {
+  void* few[16];
+  const bool inner = thread_state.flushing;
+  void** leaving = inner ? few : memory_of(thread_state.main)->leaving;
+  const unsigned most = inner ? std::size(few) : kMaxBlocks;
+  thread_state.flushing = true;
+  while (count > 0 && bin->top != bin->base) {
+    unsigned run = count < most ? count : most;
+    if (run > held_in(*bin)) run = held_in(*bin);
+    unsigned left = held_in(*bin) - run;
+    memcpy(leaving, bin->base, run * sizeof(void*));
+    memmove(bin->base, bin->base + run, left * sizeof(void*));
+    bin->top = bin->base + left;
+    give_blocks(leaving, run, size_class);
+    count -= run;
+  }
+  thread_state.flushing = inner;
+}
+
+void flush_all(Cache* cache) {
+  for (unsigned i = 0; i < kCachedClasses; ++i) {
+    flush_oldest(&cache->bins[i], held_in(cache->bins[i]), i);
+  }
 }
 
 void tear_down_bins(Cache* cache) {
-  void* array = cache->bins[0].base;
-  if (array == nullptr) return;
-  for (unsigned i = 0; i < kCachedClasses; ++i) {
-    Bin& bin = cache->bins[i];
-    give_blocks(bin.base, static_cast<unsigned>(bin.top - bin.base), i);
-  }
+  CacheMemory* memory = memory_of(*cache);
   *cache = {};
-  hmsje_dallocx(array, MALLOCX_TCACHE_NONE);
+  memories.give(memory);
 }
 
-// The oldest blocks go: they are the coldest.
-void flush_oldest(Bin* bin, unsigned count, unsigned size_class) {
-  give_blocks(bin->base, count, size_class);
-  size_t left = static_cast<size_t>(bin->top - bin->base) - count;
-  __builtin_memmove(bin->base, bin->base + count, left * sizeof(void*));
-  bin->top = bin->base + left;
+// Lowers a bin's limit; what is above goes.
+void lower_limit(Bin* bin, unsigned limit, unsigned size_class) {
+  if (held_in(*bin) > limit) flush_oldest(bin, held_in(*bin) - limit, size_class);
+  if (held_in(*bin) > limit) limit = held_in(*bin);
+  if (limit >= limit_of(*bin)) return;
+  thread_state.room += size_t{limit_of(*bin) - limit} * kClassSizes[size_class];
+  bin->limit = bin->base + limit;
 }
 
-// Halves the limit of one bin that is not `busy`, and takes the room.
-bool steal_from(Cache* cache, const Bin* busy, unsigned size_class) {
-  Bin& bin = cache->bins[size_class];
-  auto limit = static_cast<unsigned>(bin.limit - bin.base);
-  if (&bin == busy || limit < 2) return false;
-  unsigned kept = limit / 2;
-  auto held = static_cast<unsigned>(bin.top - bin.base);
-  if (held > kept) flush_oldest(&bin, held - kept, size_class);
-  thread_state.room += size_t{limit - kept} * kClassSizes[size_class];
-  bin.limit = bin.base + kept;
-  return true;
+// Visits the thread's caches of placements other than the default.
+template <typename Visit>
+void for_each_other(Visit visit) {
+  Cache** others = thread_state.others;
+  if (others == nullptr) return;
+  for (size_t p = 1; p < kMaxPlacements; ++p) {
+    if (others[p] != nullptr) visit(others[p]);
+  }
 }
 
-// Looks through the bins of all caches of this thread, starting where it stopped last time.
+// Visits all bins of one class in this thread.
+template <typename Visit>
+void for_each_bin(unsigned size_class, Visit visit) {
+  visit(&thread_state.main, &thread_state.main.bins[size_class]);
+  for_each_other([&](Cache* cache) { visit(cache, &cache->bins[size_class]); });
+}
+
+// Halves the limits of bins that are not `busy`, starting where it stopped last time.
 void steal_room(const Bin* busy, size_t wanted) {
   for (unsigned i = 0; i < kCachedClasses && thread_state.room < wanted; ++i) {
     unsigned size_class = thread_state.victim++ % kCachedClasses;
-    steal_from(&thread_state.main, busy, size_class);
-    if (thread_state.others == nullptr) continue;
-    for (size_t p = 1; p < kMaxPlacements; ++p) {
-      if (thread_state.others[p] != nullptr) steal_from(thread_state.others[p], busy, size_class);
-    }
+    for_each_bin(size_class, [busy, size_class](Cache* /*cache*/, Bin* bin) {
+      if (bin != busy && limit_of(*bin) >= 2) lower_limit(bin, limit_of(*bin) / 2, size_class);
+    });
   }
 }
 
-// Doubles a bin's limit if its array and the thread's bound allow.
-void grow_limit(Bin* bin, unsigned size_class) {
-  auto limit = static_cast<size_t>(bin->limit - bin->base);
-  auto most = static_cast<size_t>(bin->end - bin->base);
-  size_t each = kClassSizes[size_class];
+void move_to_long_array(Cache* cache, Bin* bin, unsigned size_class) {
+  void** array = memory_of(*cache)->slots + kLayout.full[size_class];
+  memcpy(array, bin->base, held_in(*bin) * sizeof(void*));
+  bin->top = array + held_in(*bin);
+  bin->limit = array + limit_of(*bin);
+  bin->base = array;
+  bin->end = array + capacity_of(size_class);
+}
+
+// Doubles a bin's limit, but not beyond `most` and the thread's bound.
+void grow_limit(Cache* cache, unsigned size_class, unsigned most) {
+  Bin* bin = &cache->bins[size_class];
+  const unsigned limit = limit_of(*bin);
+  const size_t each = kClassSizes[size_class];
   size_t more = limit > 0 ? limit : each >= kFirstBytes ? 1 : kFirstBytes / each;
-  if (more > most - limit) more = most - limit;
+  if (limit + more > most) more = most > limit ? most - limit : 0;
   if (more == 0) return;
   if (thread_state.room < more * each) steal_room(bin, more * each);
   if (thread_state.room < more * each) more = thread_state.room / each;
+  if (bin->limit + more > bin->end) move_to_long_array(cache, bin, size_class);
   thread_state.room -= more * each;
   bin->limit += more;
 }
 
 // Gives back all that one cache holds; its bins start small again.
 void flush_cache(Cache* cache) {
-  for (unsigned i = 0; i < kCachedClasses; ++i) {
-    Bin& bin = cache->bins[i];
-    if (bin.base == bin.limit) continue;
-    flush_oldest(&bin, static_cast<unsigned>(bin.top - bin.base), i);
-    thread_state.room += bytes_of(bin, i);
-    bin.limit = bin.base;
-  }
+  flush_all(cache);
+  for (unsigned i = 0; i < kCachedClasses; ++i) lower_limit(&cache->bins[i], 1, i);
 }
 
-// What is freed after this (by destructors of other keys) goes straight to the arenas.
+// What is freed after this (by destructors of other keys) goes straight to the centrals.
 void end_thread(void* /*value*/) {
   thread_state.phase = ThreadPhase::kGone;
-  tear_down_bins(&thread_state.main);
-  Cache** others = thread_state.others;
+  flush_all(&thread_state.main);
+  for_each_other(flush_all);
+  for_each_other([](Cache* cache) {
+    tear_down_bins(cache);
+    caches.give(cache);
+  });
+  if (thread_state.others != nullptr) tables.give(thread_state.others);
   thread_state.others = nullptr;
-  if (others != nullptr) {
-    for (size_t p = 1; p < kMaxPlacements; ++p) {
-      if (others[p] == nullptr) continue;
-      tear_down_bins(others[p]);
-      hmsje_dallocx(others[p], MALLOCX_TCACHE_NONE);
-    }
-    hmsje_dallocx(others, MALLOCX_TCACHE_NONE);
-  }
+  tear_down_bins(&thread_state.main);
   stats()->threads.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -160,30 +244,68 @@ bool begin_thread() {
   return true;
 }
 
-// Rare duties that ride on misses.
+int64_t now_nanoseconds() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+  return int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+// Half of what lies in bins that were left alone since the last sweep goes.
+void sweep() {
+  for (unsigned i = 0; i < kCachedClasses; ++i) {
+    for_each_bin(i, [i](Cache* cache, Bin* bin) {
+      if (bin->top == cache->notes[i].seen) flush_oldest(bin, (held_in(*bin) + 1) / 2, i);
+      cache->notes[i].seen = bin->top;
+    });
+  }
+}
+
+// True for one thread per period.
+bool claim_tidying(int64_t now) {
+  static std::atomic<int64_t> last{0};
+  int64_t then = last.load(std::memory_order_relaxed);
+  return now - then >= kSweepNanoseconds &&
+         last.compare_exchange_strong(then, now, std::memory_order_relaxed);
+}
+
+// Rare duties that ride on misses and overflows.
 void glance() {
   if (++thread_state.misses % kMissesPerGlance != 0) return;
   stats()->heartbeat.fetch_add(kMissesPerGlance, std::memory_order_relaxed);
   if (several_cpu_nodes()) thread_state.slot = choose_arena_slot();
   stats_publish();
+  int64_t now = now_nanoseconds();
+  if (now - thread_state.swept < kSweepNanoseconds) return;
+  thread_state.swept = now;
+  sweep();
+  if (claim_tidying(now)) tidy();
 }
 
 Cache* make_cache(PlacementId placement) {
   if (thread_state.others == nullptr) {
-    // NOLINTNEXTLINE(bugprone-sizeof-expression): a table of pointers
-    thread_state.others = static_cast<Cache**>(internal_allocate(kMaxPlacements * sizeof(Cache*)));
-    if (thread_state.others == nullptr) return nullptr;
+    void* table = tables.take();
+    if (table == nullptr) return nullptr;
+    memset(table, 0, kTableBytes);
+    thread_state.others = static_cast<Cache**>(table);
   }
   Cache*& cache = thread_state.others[placement];
   if (cache != nullptr) return cache;
-  auto* fresh = static_cast<Cache*>(internal_allocate(sizeof(Cache)));
+  auto* fresh = static_cast<Cache*>(caches.take());
   if (fresh == nullptr) return nullptr;
   if (!set_up_bins(fresh)) {
-    hmsje_dallocx(fresh, MALLOCX_TCACHE_NONE);
+    caches.give(fresh);
     return nullptr;
   }
   cache = fresh;
   return cache;
+}
+
+// Pushes the blocks of a refill; false if there are none.
+bool refill(Cache* cache, unsigned size_class, PlacementId placement, unsigned count) {
+  Bin* bin = &cache->bins[size_class];
+  Request request = {kClassSizes[size_class], size_class, 0};
+  take_blocks(*placement_state(placement), request, count, {&bin->top, &bin->limit});
+  return bin->top != bin->base;
 }
 
 }  // namespace
@@ -197,30 +319,30 @@ Cache* cache_for(PlacementId placement) {
 
 void* refill_and_pop(Cache* cache, unsigned size_class, PlacementId placement) {
   glance();
+  cache->notes[size_class].overflows = 0;
+  grow_limit(cache, size_class, capacity_of(size_class));
   Bin* bin = &cache->bins[size_class];
-  grow_limit(bin, size_class);
+  // A thread whose room is used up holds on to one block all the same.
+  if (limit_of(*bin) == 0) ++bin->limit;
   // Half the limit, so that a run of frees after the run of allocations still fits.
-  auto wanted = static_cast<unsigned>(bin->limit - bin->base) / 2;
-  constexpr unsigned kMaxBatch = kMaxBlocks / 2;
-  wanted = wanted < 1 ? 1 : wanted > kMaxBatch ? kMaxBatch : wanted;
-  void* blocks[kMaxBatch];
-  Request request = {kClassSizes[size_class], size_class, 0};
-  unsigned taken = take_blocks(*placement_state(placement), request, wanted, blocks);
-  if (taken == 0) return nullptr;
-  // jemalloc may have called us back meanwhile (a thread key of its own): the bin need not be
-  // empty. The first block taken has the lowest address and comes out first.
-  unsigned rest = taken - 1;
-  while (rest > 0 && bin->top < bin->limit) *bin->top++ = blocks[rest--];
-  if (rest > 0) give_blocks(blocks + 1, rest, size_class);
-  return blocks[0];
+  const unsigned count = (limit_of(*bin) + 1) / 2;
+  return refill(cache, size_class, placement, count) ? *--bin->top : nullptr;
 }
 
-void spill_and_push(Bin* bin, unsigned size_class, void* block) {
-  if (bin->top >= bin->limit) grow_limit(bin, size_class);
+void spill_and_push(Cache* cache, unsigned size_class, void* block) {
+  Bin* bin = &cache->bins[size_class];
+  if (bin->top >= bin->limit) grow_limit(cache, size_class, casual_limit(size_class));
   if (bin->top >= bin->limit) {
-    auto held = static_cast<unsigned>(bin->top - bin->base);
-    if (held == 0) return give_blocks(&block, 1, size_class);
-    flush_oldest(bin, (held + 1) / 2, size_class);
+    glance();
+    if (limit_of(*bin) < 2) return give_blocks(&block, 1, size_class);
+    uint8_t& overflows = cache->notes[size_class].overflows;
+    if (++overflows >= kOverflowsInARow && limit_of(*bin) > casual_limit(size_class)) {
+      overflows = 0;
+      lower_limit(bin, limit_of(*bin) / 2, size_class);
+    }
+    const unsigned kept = limit_of(*bin) / 2;
+    if (held_in(*bin) > kept) flush_oldest(bin, held_in(*bin) - kept, size_class);
+    if (bin->top >= bin->limit) return give_blocks(&block, 1, size_class);
   }
   *bin->top++ = block;
 }
@@ -228,10 +350,7 @@ void spill_and_push(Bin* bin, unsigned size_class, void* block) {
 void flush_thread() {
   if (thread_state.phase != ThreadPhase::kLive) return;
   flush_cache(&thread_state.main);
-  if (thread_state.others == nullptr) return;
-  for (size_t p = 1; p < kMaxPlacements; ++p) {
-    if (thread_state.others[p] != nullptr) flush_cache(thread_state.others[p]);
-  }
+  for_each_other(flush_cache);
 }
 
 }  // namespace hms::alloc

@@ -1,9 +1,10 @@
 // Per-thread caches: bins of free blocks of (placement, size class), in front of the arenas.
 //
 // A bin is an array stack. It starts with room for a few blocks and doubles while the thread keeps
-// missing or overflowing, up to a bound per bin and per thread; when the thread's bytes are used
-// up, bins that were not busy lately give room back. All zero is a valid state in which every
-// request takes the slow path: malloc works before any constructor, in any thread.
+// missing, up to a bound per bin and per thread; frees alone make it grow only a little, and a long
+// run of them shrinks it again. When the thread's bytes are used up, bins that were not busy lately
+// give room back. All zero is a valid state in which every request takes the slow path: malloc
+// works before any constructor, in any thread.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +22,11 @@ struct Bin {
   void** end;    // of the array
 };
 
+struct BinNotes;
+
 struct Cache {
   Bin bins[kCachedClasses];
+  BinNotes* notes;  // per bin; null before the cache is set up
 };
 
 enum class ThreadPhase : uint8_t { kFresh = 0, kLive, kGone };
@@ -34,8 +38,10 @@ struct ThreadState {
   unsigned slot;   // which arena of each leg this thread uses
   unsigned misses;
   unsigned victim;  // where the next search for idle room starts
+  int64_t swept;    // when idle bins were last looked for (monotonic ns)
   ThreadPhase phase;
   bool starting;  // this thread is starting the allocator
+  bool flushing;  // blocks are leaving a bin
 };
 
 // Initial-exec (compiler flag): one register-relative load, no call.
@@ -56,7 +62,7 @@ Cache* cache_for(PlacementId placement);
 // Out of line parts of the two hit paths. Failure is null.
 void* refill_and_pop(Cache* cache, unsigned size_class, PlacementId placement);
 // Makes room in a full bin, and pushes.
-void spill_and_push(Bin* bin, unsigned size_class, void* block);
+void spill_and_push(Cache* cache, unsigned size_class, void* block);
 
 // Gives back everything that this thread caches.
 void flush_thread();

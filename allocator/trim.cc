@@ -3,9 +3,9 @@
 #include "allocator/account.h"
 #include "allocator/allocator.h"
 #include "allocator/blocks.h"
+#include "allocator/central.h"
 #include "allocator/jemalloc.h"
 #include "allocator/placements.h"
-#include "allocator/region.h"
 #include "allocator/setup.h"
 #include "allocator/thread_cache.h"
 
@@ -20,18 +20,21 @@ uint64_t charged_in_all() {
   return sum;
 }
 
-void purge_arena(unsigned index) {
+// Tells one arena, or all of them.
+void purge(unsigned index, const char* how) {
   size_t mib[3];
   size_t depth = 3;
-  if (hmsje_mallctlnametomib("arena.0.purge", mib, &depth) != 0) return;
+  if (hmsje_mallctlnametomib(how, mib, &depth) != 0) return;
   mib[1] = index;
   hmsje_mallctlbymib(mib, depth, nullptr, nullptr, nullptr, 0);
 }
 
+// Free memory of a leg back to the system: from the centrals to jemalloc, and on.
 void purge_leg(Leg* leg) {
+  drain_leg(leg);
   for (std::atomic<Arena*>& cell : leg->arenas) {
     Arena* arena = cell.load(std::memory_order_acquire);
-    if (arena != nullptr) purge_arena(arena->index);
+    if (arena != nullptr) purge(arena->index, "arena.0.purge");
   }
 }
 
@@ -42,16 +45,6 @@ bool charges(const Leg& leg, const Account* account) {
     if (stripes->account[t] == account) return true;
   }
   return false;
-}
-
-// Visits the legs of all placements.
-template <typename Visit>
-void for_each_leg(Visit visit) {
-  for (unsigned id = 0; id < kMaxPlacements; ++id) {
-    const PlacementState* state = placement_state(static_cast<PlacementId>(id));
-    if (state == nullptr) break;
-    for (unsigned i = 0; i < state->leg_count; ++i) visit(state->legs[i]);
-  }
 }
 
 bool purge_account(const Account* account) {
@@ -71,6 +64,13 @@ bool reclaim(const Leg& leg) {
   bool any = false;
   for (unsigned t = 0; t < stripes->targets; ++t) any |= purge_account(stripes->account[t]);
   return any;
+}
+
+void tidy() {
+  for_each_leg(settle_leg);
+  // Arenas give back what has decayed when they are used; the slab layer may leave them alone for
+  // long.
+  purge(MALLCTL_ARENAS_ALL, "arena.0.decay");
 }
 
 bool trim() {

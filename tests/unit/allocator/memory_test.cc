@@ -7,6 +7,7 @@
 #include "allocator/region.h"
 #include "allocator/setup.h"
 #include "allocator/size_classes.h"
+#include "allocator/slab.h"
 #include "tests/unit/allocator/allocator_test_support.h"
 
 namespace hms::alloc::test {
@@ -79,7 +80,12 @@ TEST(Memory, PageMapKnowsEveryBlock) {
     void* block = blocks.add(allocate(size, kDefaultPlacement));
     auto address = reinterpret_cast<uintptr_t>(block);
     ASSERT_EQ(page_mark(address), class_of(size) + 1) << size;
-    EXPECT_EQ(usable_size(block), hmsje_sallocx(block, 0)) << size;
+    ASSERT_EQ(usable_size(block), class_size(class_of(size)));
+    bool in_slab = size <= kShapes[kSlabClasses - 1].size;
+    EXPECT_EQ(in_span(address, class_of(size)), in_slab) << size;
+    if (!in_slab) {
+      EXPECT_EQ(usable_size(block), hmsje_sallocx(block, 0)) << size;
+    }
   }
 }
 
