@@ -18,6 +18,8 @@ namespace {
 
 // The first looks at a process come early, so that short ones are seen too.
 constexpr long kFirstTick = 100'000'000L, kTick = 1'000'000'000L;  // ns
+constexpr int kWakeChecks = 10;
+constexpr long kWakePause = 2'000'000L;  // ns
 
 timespec as_timespec(long nanoseconds) {
   return {nanoseconds / 1'000'000'000L, nanoseconds % 1'000'000'000L};
@@ -105,13 +107,21 @@ class Command {
     sigprocmask(SIG_UNBLOCK, &stop, nullptr);
     sigprocmask(SIG_BLOCK, &stop, nullptr);
     if (sigtimedwait(&wake, nullptr, &now) != SIGCONT) return;
-    // A shell wakes the whole group; who woke only this process means the command, too. Any news of
-    // it, left for follow(), says that it has gone on since, if only to stop again.
+    // A shell wakes the whole group, one process after the other; who woke only this process means
+    // the command, too.
+    for (int i = 0; i < kWakeChecks && !has_news(); ++i) {
+      const timespec moment = as_timespec(kWakePause);
+      nanosleep(&moment, nullptr);
+    }
+    if (!has_news()) kill(pid_, SIGCONT);
+  }
+
+  // True if the command has gone on since it was stopped, if only to stop again or to end. The news
+  // is left for follow().
+  bool has_news() const {
     siginfo_t news = {};
-    const int any = WCONTINUED | WSTOPPED | WEXITED;
-    bool awake = waitid(P_PID, static_cast<id_t>(pid_), &news, any | WNOHANG | WNOWAIT) == 0 &&
-                 news.si_pid == pid_;
-    if (!awake) kill(pid_, SIGCONT);
+    const int any = WCONTINUED | WSTOPPED | WEXITED | WNOHANG | WNOWAIT;
+    return waitid(P_PID, static_cast<id_t>(pid_), &news, any) == 0 && news.si_pid == pid_;
   }
 
   pid_t pid_;
