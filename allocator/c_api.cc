@@ -48,6 +48,22 @@ bool is_alignment(size_t alignment) {
   return alignment != 0 && (alignment & (alignment - 1)) == 0 && alignment <= kMaxAlignment;
 }
 
+// Misses of the hit paths. Success leaves errno alone, whatever jemalloc and the kernel left there.
+__attribute__((noinline)) void* malloc_missed(size_t size, PlacementId placement) {
+  if (too_large(size)) return or_error(nullptr, ENOMEM);
+  int saved = errno;
+  void* block = allocate_slow(size, placement);
+  errno = saved;
+  return or_error(block, ENOMEM);
+}
+
+__attribute__((noinline)) void* aligned_missed(size_t alignment, size_t size,
+                                               PlacementId placement) {
+  if (!is_alignment(alignment)) return or_error(nullptr, EINVAL);
+  if (too_large(size)) return or_error(nullptr, ENOMEM);
+  return or_error(allocate_aligned(alignment, size, placement), ENOMEM);
+}
+
 // A block that never came from here is left alone: giving it to the wrong heap is a crash later.
 bool accept(const void* block, const char* function) {
   if (owns(block)) return true;
@@ -55,6 +71,13 @@ bool accept(const void* block, const char* function) {
            "%s(%p): the block is not from libhms; it is left alone. Release it with what made it",
            function, block);
   return false;
+}
+
+__attribute__((noinline)) void free_missed(void* block) {
+  if (block == nullptr || !accept(block, "hms_free")) return;
+  int saved = errno;
+  deallocate_slow(block);
+  errno = saved;
 }
 
 // The machine's own topology, for specifications that name targets by property; loaded once it is
@@ -165,8 +188,8 @@ hms_status hms_placement_of(const hms_topology* topology, const hms_id* targets,
 }
 
 void* hms_malloc(size_t size, const hms_placement* placement) {
-  if (too_large(size)) return or_error(nullptr, ENOMEM);
-  return or_error(allocate_placed(size, id_of(placement)), ENOMEM);
+  PlacementId id = id_of(placement);
+  return allocate_placed_or(size, id, [size, id] { return malloc_missed(size, id); });
 }
 
 void* hms_calloc(size_t count, size_t size, const hms_placement* placement) {
@@ -178,9 +201,10 @@ void* hms_calloc(size_t count, size_t size, const hms_placement* placement) {
 }
 
 void* hms_aligned_alloc(size_t alignment, size_t size, const hms_placement* placement) {
-  if (!is_alignment(alignment)) return or_error(nullptr, EINVAL);
-  if (too_large(size)) return or_error(nullptr, ENOMEM);
-  return or_error(allocate_aligned(alignment, size, id_of(placement)), ENOMEM);
+  PlacementId id = id_of(placement);
+  const auto miss = [=] { return aligned_missed(alignment, size, id); };
+  if (__builtin_expect(!is_alignment(alignment), 0)) return miss();
+  return allocate_placed_or(naturally_aligned(alignment, size), id, miss);
 }
 
 // Size 0 shrinks the block to the smallest size instead of freeing it: null then always means that
@@ -193,10 +217,9 @@ void* hms_realloc(void* block, size_t size, const hms_placement* placement) {
 }
 
 void hms_free(void* block) {
-  if (block == nullptr || !accept(block, "hms_free")) return;
-  int saved = errno;
-  deallocate_owned(block);
-  errno = saved;
+  const auto miss = [block] { free_missed(block); };
+  if (__builtin_expect(!in_region(reinterpret_cast<uintptr_t>(block)), 0)) return miss();
+  deallocate_owned_or(block, miss);
 }
 
 size_t hms_usable_size(const void* block) {

@@ -33,17 +33,37 @@ inline void* allocate_default(size_t size) {
   return allocate_default_or(size, [size] { return allocate_slow(size, kDefaultPlacement); });
 }
 
-inline void* allocate_placed(size_t size, PlacementId placement) {
-  Cache* cache = existing_cache(placement);
-  if (__builtin_expect(size <= kMaxCachedSize && cache != nullptr, 1)) {
-    Bin& bin = cache->bins[cached_class(size)];
-    void** top = bin.top;
-    if (__builtin_expect(top != bin.base, 1)) {
-      bin.top = top - 1;
-      return top[-1];
+template <typename Miss>
+inline void* allocate_placed_or(size_t size, PlacementId placement, Miss miss) {
+  if (__builtin_expect(size <= kMaxCachedSize, 1)) {
+    Cache* cache = existing_cache(placement);
+    if (__builtin_expect(cache != nullptr, 1)) {
+      Bin& bin = cache->bins[cached_class(size)];
+      void** top = bin.top;
+      if (__builtin_expect(top != bin.base, 1)) {
+        bin.top = top - 1;
+        return top[-1];
+      }
     }
   }
-  return allocate_slow(size, placement);
+  return miss();
+}
+
+inline void* allocate_placed(size_t size, PlacementId placement) {
+  return allocate_placed_or(size, placement,
+                            [size, placement] { return allocate_slow(size, placement); });
+}
+
+// Alignments that size classes have by themselves, as slabs start on pages: a class that is a
+// multiple of the alignment. The class of a size rounded up to the alignment is one, because
+// classes are the multiples of powers of two.
+inline constexpr size_t kMaxNaturalAlignment = size_t{1} << kPageShift;
+
+// What to ask for so that a block of `size` bytes has a natural alignment; more than kMaxCachedSize
+// if no cached class will do. `alignment` is a power of two.
+inline size_t naturally_aligned(size_t alignment, size_t size) {
+  if (size - 1 >= kMaxCachedSize || alignment > kMaxNaturalAlignment) return SIZE_MAX;
+  return (size + alignment - 1) & ~(alignment - 1);
 }
 
 // A block of `placement`, to the bin of this thread. `miss()` is what remains to be done when the

@@ -219,6 +219,7 @@ void flush_cache(Cache* cache) {
 // What is freed after this (by destructors of other keys) goes straight to the centrals.
 void end_thread(void* /*value*/) {
   thread_state.phase = ThreadPhase::kGone;
+  for (Bin*& bin : thread_state.routed) bin = nullptr;
   flush_all(&thread_state.main);
   for_each_other(flush_all);
   for_each_other([](Cache* cache) {

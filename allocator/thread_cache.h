@@ -42,6 +42,9 @@ struct ThreadState {
   ThreadPhase phase;
   bool starting;  // this thread is starting the allocator
   bool flushing;  // blocks are leaving a bin
+  // Where rules send plain requests of a class, if that depends on nothing but the class; null: the
+  // rules must be asked. Filled by the entry points.
+  Bin* routed[kCachedClasses];
 };
 
 // Initial-exec (compiler flag): one register-relative load, no call.

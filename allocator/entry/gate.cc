@@ -70,6 +70,13 @@ __attribute__((constructor)) void on_load() { start(); }
 
 __attribute__((destructor)) void on_unload() { finish(); }
 
+// From now on allocate_routed() answers for this size class.
+void remember_route(size_t size, alloc::PlacementId placement) {
+  const unsigned size_class = alloc::cached_class(size);
+  alloc::Cache* cache = alloc::cache_for(placement);
+  if (cache != nullptr) alloc::thread_state.routed[size_class] = &cache->bins[size_class];
+}
+
 }  // namespace
 
 InnerScope::InnerScope() { ++inner_depth; }
@@ -91,7 +98,9 @@ Choice choose(size_t size, const void* caller) {
   if (!routing::active.load(std::memory_order_relaxed)) return {};
   InnerScope inner;
   ErrnoKeeper keeper;
-  return {Door::kPlace, routing::route(size, caller)};
+  const alloc::PlacementId id = routing::route(size, caller);
+  if (routing::route_lasts(size)) remember_route(size, id);
+  return {Door::kPlace, id};
 }
 
 }  // namespace hms::entry

@@ -2,7 +2,8 @@
 // behind it.
 //
 //   closed, at first    the library has not looked at the process yet
-//   closed, for ever    rules route requests, or another allocator serves this process
+//   closed, for ever    rules route requests, or another allocator serves this process; what rules
+//                       say of a size class is remembered by each thread (ThreadState::routed)
 //   open                plain malloc: thread cache, then the default placement
 //
 // A process without rules pays one relaxed load and a predictable branch per request.
@@ -30,7 +31,8 @@ struct Choice {
 };
 
 // Starts the library if this is the moment, then routes. Inner requests (made by start-up or by
-// routing itself) get the default placement. `caller` is the return address of the entry point.
+// routing itself) that come here get the default placement. `caller` is the return address of the
+// entry point.
 Choice choose(size_t size, const void* caller);
 
 // True if another allocator serves this process.

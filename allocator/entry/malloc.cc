@@ -31,10 +31,18 @@ size_t round_up_to_pages(size_t size) {
 
 // glibc 2.36's rule: size 0 frees, and the null pointer that comes back is no failure.
 void* realloc_glibc(void* block, size_t size, const void* caller) {
-  if (block == nullptr) return allocate_slow(size, caller);
+  if (fits_as_it_is(block, size)) return block;
+  if (block == nullptr) return allocate(size, caller);
   if (size != 0) return reallocate(block, size, caller);
   release_slow(block);
   return nullptr;
+}
+
+// Failure leaves errno alone, too.
+__attribute__((noinline)) void* allocate_aligned_quietly(size_t alignment, size_t size,
+                                                         const void* caller) {
+  ErrnoKeeper keeper;
+  return allocate_aligned_slow(alignment, size, caller);
 }
 
 // Sums over the targets of the counter page.
@@ -90,9 +98,11 @@ HMS_ENTRY void free_aligned_sized(void* block, size_t, size_t) { hms::entry::rel
 // POSIX: the error is the result, errno and *out are untouched on failure.
 HMS_ENTRY int posix_memalign(void** out, size_t alignment, size_t size) {
   if (!hms::entry::is_power_of_two(alignment) || alignment % sizeof(void*) != 0) return EINVAL;
-  ErrnoKeeper keeper;
-  void* block = hms::entry::allocate_aligned_slow(alignment, size, __builtin_return_address(0));
-  if (block == nullptr) return ENOMEM;
+  const void* caller = __builtin_return_address(0);
+  void* block = hms::entry::allocate_aligned_or(alignment, size, [=] {
+    return hms::entry::allocate_aligned_quietly(alignment, size, caller);
+  });
+  if (__builtin_expect(block == nullptr, 0)) return ENOMEM;
   *out = block;
   return 0;
 }
@@ -103,7 +113,7 @@ HMS_ENTRY void* aligned_alloc(size_t alignment, size_t size) {
     errno = EINVAL;
     return nullptr;
   }
-  return hms::entry::allocate_aligned_slow(alignment, size, __builtin_return_address(0));
+  return hms::entry::allocate_aligned(alignment, size, __builtin_return_address(0));
 }
 
 // glibc: an alignment that is no power of two is rounded up to one.
@@ -112,17 +122,17 @@ HMS_ENTRY void* memalign(size_t alignment, size_t size) {
     errno = EINVAL;
     return nullptr;
   }
-  return hms::entry::allocate_aligned_slow(hms::entry::round_up_to_power_of_two(alignment), size,
-                                           __builtin_return_address(0));
+  return hms::entry::allocate_aligned(hms::entry::round_up_to_power_of_two(alignment), size,
+                                      __builtin_return_address(0));
 }
 
 HMS_ENTRY void* valloc(size_t size) {
-  return hms::entry::allocate_aligned_slow(hms::os::kPageSize, size, __builtin_return_address(0));
+  return hms::entry::allocate_aligned(hms::os::kPageSize, size, __builtin_return_address(0));
 }
 
 HMS_ENTRY void* pvalloc(size_t size) {
-  return hms::entry::allocate_aligned_slow(hms::os::kPageSize, hms::entry::round_up_to_pages(size),
-                                           __builtin_return_address(0));
+  return hms::entry::allocate_aligned(hms::os::kPageSize, hms::entry::round_up_to_pages(size),
+                                      __builtin_return_address(0));
 }
 
 HMS_ENTRY size_t malloc_usable_size(void* block) { return hms::entry::usable(block); }

@@ -15,7 +15,7 @@ using hms::entry::release;
 // An alignment of 0 stands for a form without one.
 void* request(size_t size, size_t alignment, const void* caller) {
   return alignment == 0 ? allocate(size, caller)
-                        : hms::entry::allocate_aligned_slow(alignment, size, caller);
+                        : hms::entry::allocate_aligned(alignment, size, caller);
 }
 
 // The new-handler loop, after the first failure. Not to be called under anything that needs
@@ -46,9 +46,27 @@ __attribute__((noinline, cold)) void* retry_or_null(size_t size, size_t alignmen
   return retry != nullptr ? retry(size, std::align_val_t{alignment}, std::nothrow) : nullptr;
 }
 
-inline void* new_or_throw(size_t size, size_t alignment, const void* caller) {
-  void* block = request(size, alignment, caller);
+__attribute__((noinline)) void* new_missed(size_t size, size_t alignment, const void* caller) {
+  void* block = alignment == 0 ? hms::entry::allocate_slow(size, caller)
+                               : hms::entry::allocate_aligned_slow(alignment, size, caller);
   return __builtin_expect(block != nullptr, 1) ? block : retry_or_throw(size, alignment, caller);
+}
+
+__attribute__((noinline)) void* new_routed(size_t size, const void* caller) {
+  return hms::entry::allocate_routed_or(size, [=] { return new_missed(size, 0, caller); });
+}
+
+// What can fail is called last, so that a hit needs no stack frame.
+inline void* new_or_throw(size_t size, const void* caller) {
+  const auto miss = [=] { return new_missed(size, 0, caller); };
+  return hms::entry::gate_open() ? hms::alloc::allocate_default_or(size, miss)
+                                 : new_routed(size, caller);
+}
+
+inline void* new_or_throw(size_t size, std::align_val_t alignment, const void* caller) {
+  const auto value = static_cast<size_t>(alignment);
+  return hms::entry::allocate_aligned_or(value, size,
+                                         [=] { return new_missed(size, value, caller); });
 }
 
 inline void* new_or_null(size_t size, size_t alignment, const void* caller) {
@@ -62,13 +80,13 @@ inline size_t number(std::align_val_t alignment) { return static_cast<size_t>(al
 
 #define HMS_CALLER __builtin_return_address(0)
 
-void* operator new(size_t size) { return new_or_throw(size, 0, HMS_CALLER); }
-void* operator new[](size_t size) { return new_or_throw(size, 0, HMS_CALLER); }
+void* operator new(size_t size) { return new_or_throw(size, HMS_CALLER); }
+void* operator new[](size_t size) { return new_or_throw(size, HMS_CALLER); }
 void* operator new(size_t size, std::align_val_t alignment) {
-  return new_or_throw(size, number(alignment), HMS_CALLER);
+  return new_or_throw(size, alignment, HMS_CALLER);
 }
 void* operator new[](size_t size, std::align_val_t alignment) {
-  return new_or_throw(size, number(alignment), HMS_CALLER);
+  return new_or_throw(size, alignment, HMS_CALLER);
 }
 void* operator new(size_t size, const std::nothrow_t&) noexcept {
   return new_or_null(size, 0, HMS_CALLER);

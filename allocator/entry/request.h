@@ -1,4 +1,5 @@
-// What all entry points share: a request goes to the thread cache if the gate is open, else through
+// What all entry points share: a request goes to the thread cache of the default placement if the
+// gate is open, to the one that rules name for its size class if that is known, else through
 // choose(). Failure is null with errno ENOMEM, success leaves errno alone.
 #pragma once
 
@@ -9,6 +10,7 @@
 
 #include "allocator/entry/gate.h"
 #include "allocator/fast_path.h"
+#include "allocator/routing/router.h"
 
 // Default visibility in the base symbol version: what interposes libc's and libjemalloc's names.
 #define HMS_ENTRY extern "C" __attribute__((visibility("default")))
@@ -34,15 +36,57 @@ inline bool gate_open() {
   return __builtin_expect(!gate_closed.load(std::memory_order_relaxed), 1);
 }
 
+// With the gate closed: a hit where rules decide by size or thread.
+template <typename Miss>
+inline void* allocate_routed_or(size_t size, Miss miss) {
+  if (__builtin_expect(size > alloc::kMaxCachedSize, 0)) return miss();
+  alloc::Bin* bin = alloc::thread_state.routed[alloc::cached_class(size)];
+  if (__builtin_expect(bin != nullptr, 1)) {
+    void** top = bin->top;
+    if (__builtin_expect(top == bin->base, 0)) return miss();
+    bin->top = top - 1;
+    return top[-1];
+  }
+  const alloc::PlacementId placement = routing::quick_route(size);
+  if (placement == routing::kAskRules) return miss();
+  return alloc::allocate_placed_or(size, placement, miss);
+}
+// The same with allocate_slow() for the misses. Out of line: the path without rules stays small.
+void* allocate_routed(size_t size, const void* caller);
+
 inline void* allocate(size_t size, const void* caller) {
   const auto miss = [size, caller] { return allocate_slow(size, caller); };
-  return gate_open() ? alloc::allocate_default_or(size, miss) : miss();
+  return gate_open() ? alloc::allocate_default_or(size, miss) : allocate_routed(size, caller);
 }
 
 inline void* allocate_zeroed(size_t size, const void* caller) {
-  if (!gate_open() || size > alloc::kMaxCachedSize) return allocate_zeroed_slow(size, caller);
+  if (size > alloc::kMaxCachedSize) return allocate_zeroed_slow(size, caller);
   void* block = allocate(size, caller);
   return block != nullptr ? memset(block, 0, size) : nullptr;
+}
+
+// `alignment` is a power of two.
+template <typename Miss>
+inline void* allocate_aligned_or(size_t alignment, size_t size, Miss miss) {
+  if (!gate_open()) return miss();
+  return alloc::allocate_default_or(alloc::naturally_aligned(alignment, size), miss);
+}
+
+inline void* allocate_aligned(size_t alignment, size_t size, const void* caller) {
+  return allocate_aligned_or(alignment, size,
+                             [=] { return allocate_aligned_slow(alignment, size, caller); });
+}
+
+// True if a block is one that allocate(size) could have given: same size class, same placement.
+inline bool fits_as_it_is(void* block, size_t size) {
+  auto address = reinterpret_cast<uintptr_t>(block);
+  if (!alloc::in_region(address) || size - 1 >= alloc::kMaxCachedSize) return false;
+  const unsigned size_class = alloc::cached_class(size);
+  if (alloc::page_mark(address) != size_class + 1) return false;
+  // Without rules a block stays on the placement that it has.
+  if (gate_open()) return true;
+  alloc::Cache* home = alloc::existing_cache(alloc::region.placement[alloc::window_of(address)]);
+  return home != nullptr && &home->bins[size_class] == alloc::thread_state.routed[size_class];
 }
 
 inline void release(void* block) {

@@ -69,6 +69,13 @@ void* take_aligned(size_t alignment, size_t size, Choice choice) {
   return alloc::allocate_aligned(alignment, size, choice.placement);
 }
 
+// A hit where rules decide by the size asked for, as quick_route() says; else null.
+void* take_quickly(size_t size, size_t rounded) {
+  const alloc::PlacementId placement = routing::quick_route(size);
+  if (placement == routing::kAskRules) return nullptr;
+  return alloc::allocate_placed_or(rounded, placement, [] { return nullptr; });
+}
+
 // Between two allocators, either way round.
 void* reallocate_across(void* block, size_t size, Choice choice) {
   void* moved = take(size, choice);
@@ -81,6 +88,10 @@ void* reallocate_across(void* block, size_t size, Choice choice) {
 
 }  // namespace
 
+void* allocate_routed(size_t size, const void* caller) {
+  return allocate_routed_or(size, [size, caller] { return allocate_slow(size, caller); });
+}
+
 void* allocate_slow(size_t size, const void* caller) {
   return guarded(size, caller, [size](Choice c) { return take(size, c); });
 }
@@ -90,6 +101,11 @@ void* allocate_zeroed_slow(size_t size, const void* caller) {
 }
 
 void* allocate_aligned_slow(size_t alignment, size_t size, const void* caller) {
+  const size_t rounded = alloc::naturally_aligned(alignment, size);
+  if (rounded <= alloc::kMaxCachedSize) {
+    void* block = take_quickly(size, rounded);
+    if (block != nullptr) return block;
+  }
   return guarded(size, caller,
                  [alignment, size](Choice c) { return take_aligned(alignment, size, c); });
 }

@@ -19,6 +19,7 @@
 namespace hms::routing {
 
 std::atomic<bool> active{false};
+__thread ThreadView thread_view;
 
 namespace {
 
@@ -40,15 +41,6 @@ std::atomic<const RuleTable*> rule_table{nullptr};
 SharedVerdicts verdict_tables[kVerdictTables];
 Verdicts ask_always;
 SiteCache sites;
-
-// What a thread knows of itself; `left` 0 makes the first request look.
-struct ThreadView {
-  const Verdicts* verdicts;
-  uint64_t mask;
-  uint32_t left;
-  bool looking;  // a call site is being looked up: what that allocates takes the default placement
-};
-thread_local ThreadView view;
 
 // The table of a thread mask, filled by the first thread that needs it. Two threads may fill two
 // tables for one mask; that costs a table, no answer.
@@ -75,27 +67,29 @@ void look_at_thread(const RuleTable& rules) {
     mask = rules.thread_mask(name);
     left = kRequestsPerNameCheck;
   }
-  if (view.verdicts == nullptr || view.mask != mask) view.verdicts = verdicts_for(rules, mask);
-  view.mask = mask;
+  if (thread_view.verdicts == nullptr || thread_view.mask != mask)
+    thread_view.verdicts = verdicts_for(rules, mask);
+  thread_view.mask = mask;
   std::atomic_signal_fence(std::memory_order_release);
-  view.left = left;
+  thread_view.left = left;
 }
 
 uint64_t site_mask(const RuleTable& rules, const void* site) {
   uint64_t mask = 0;
   if (sites.find(site, &mask)) return mask;
-  view.looking = true;
+  thread_view.looking = true;
   mask = match_site(rules, site);
-  view.looking = false;
+  thread_view.looking = false;
   sites.insert(site, mask);
   return mask;
 }
 
-// The whole question: a rule's limit lies inside the size class, or the call site counts.
+// The whole question: the request is large, limits lie inside its size class, or the call site
+// counts.
 PlacementId ask_rules(const RuleTable& rules, size_t size, const void* site) {
-  uint64_t mask = rules.size_mask(size) & view.mask;
+  uint64_t mask = rules.size_mask(size) & thread_view.mask;
   if (!rules.needs_site(mask)) return rules.first(mask);
-  if (view.looking) return alloc::kDefaultPlacement;
+  if (thread_view.looking) return alloc::kDefaultPlacement;
   return rules.first(mask & site_mask(rules, site));
 }
 
@@ -186,7 +180,7 @@ void configure() {
   set_quotas(config, &topology);
   std::unique_ptr<RuleTable> rules = compile(config, &topology);
   if (rules == nullptr) return;
-  for (PlacementId& id : ask_always.of_class) id = kAskRules;
+  for (Verdict& v : ask_always.of_class) v.below = v.above = kAskRules;
   // Lives until the process ends, as requests may come until then.
   rule_table.store(rules.release(), std::memory_order_release);
   active.store(true, std::memory_order_release);
@@ -204,14 +198,15 @@ void init() {
   }
 }
 
-// Budget of a hit: the table pointer, the thread's counter and table, one load by size class.
 PlacementId route(size_t size, const void* call_site) {
   const RuleTable* rules = rule_table.load(std::memory_order_acquire);
   if (rules == nullptr) return alloc::kDefaultPlacement;
-  if (__builtin_expect(view.left == 0, 0)) look_at_thread(*rules);
-  --view.left;
-  PlacementId verdict = view.verdicts->of_class[size_class(size)];
-  if (__builtin_expect(verdict != kAskRules, 1)) return verdict;
+  if (__builtin_expect(thread_view.left == 0, 0)) look_at_thread(*rules);
+  if (size <= alloc::kMaxCachedSize) {
+    PlacementId known = quick_route(size);
+    if (__builtin_expect(known != kAskRules, 1)) return known;
+  }
+  --thread_view.left;
   return ask_rules(*rules, size, call_site);
 }
 

@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 #include "allocator/allocator.h"
+#include "allocator/routing/rules.h"
 
 namespace hms::routing {
 
@@ -17,6 +19,30 @@ extern std::atomic<bool> active;
 // recursion. Bad rules are reported once by log() and dropped; the process goes on with what is
 // valid.
 void init();
+
+// What a thread knows of itself; `left` 0 makes the next request look.
+struct ThreadView {
+  const Verdicts* verdicts;
+  uint64_t mask;
+  uint32_t left;
+  bool looking;  // a call site is being looked up: what that allocates takes the default placement
+};
+extern __thread ThreadView thread_view;
+
+// route() for at most kMaxCachedSize bytes, where the thread's table says it all: no call, no lock.
+// kAskRules where it does not.
+inline alloc::PlacementId quick_route(size_t size) {
+  if (__builtin_expect(thread_view.left == 0, 0)) return kAskRules;
+  alloc::PlacementId id = thread_view.verdicts->of_class[alloc::cached_class(size)].of(size);
+  if (__builtin_expect(id != kAskRules, 1)) --thread_view.left;
+  return id;
+}
+
+// After a route(): true if all requests of that size class get the same answer, for good.
+inline bool route_lasts(size_t size) {
+  return size <= alloc::kMaxCachedSize && thread_view.verdicts != nullptr &&
+         thread_view.verdicts->of_class[alloc::cached_class(size)].lasting;
+}
 
 // The placement for a request of `size` bytes from `call_site` (a return address) on this thread.
 // Lock-free after the first use of a call site or thread.

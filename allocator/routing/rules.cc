@@ -6,13 +6,6 @@
 
 namespace hms::routing {
 
-size_t class_low(size_t size_class) {
-  if (size_class < 64) return size_class << 4;
-  if (size_class >= kSizeClasses) return 0;
-  size_t step = size_class - 64;
-  return (4 + step % 4) << (step / 4 + 8);
-}
-
 RuleTable::RuleTable(std::vector<Rule> rules, std::vector<alloc::PlacementId> placements)
     : rules_(std::move(rules)), placements_(std::move(placements)) {
   segment_low_.push_back(0);
@@ -55,15 +48,35 @@ alloc::PlacementId RuleTable::first(uint64_t mask) const {
   return placements_[static_cast<size_t>(__builtin_ctzl(mask))];
 }
 
-void RuleTable::fill(uint64_t thread_mask, Verdicts* out) const {
-  for (size_t c = 0; c < kSizeClasses; ++c) {
-    size_t low = class_low(c);
-    size_t last = class_low(c + 1) - 1;  // wraps to the largest size for the last class
-    auto limit = std::upper_bound(segment_low_.begin(), segment_low_.end(), low);
-    bool cut = limit != segment_low_.end() && *limit <= last;
-    uint64_t mask = size_mask(low) & thread_mask;
-    out->of_class[c] = cut || needs_site(mask) ? kAskRules : first(mask);
+bool RuleTable::needs_thread(uint64_t mask) const {
+  uint64_t by_name = mask & thread_rules_;
+  uint64_t for_all = mask & ~thread_rules_;
+  return by_name != 0 && (for_all == 0 || (by_name & -by_name) < (for_all & -for_all));
+}
+
+alloc::PlacementId RuleTable::without_site(uint64_t mask) const {
+  return needs_site(mask) ? kAskRules : first(mask);
+}
+
+Verdict RuleTable::verdict(unsigned size_class, uint64_t thread_mask) const {
+  size_t low = size_class == 0 ? 0 : alloc::class_size(size_class - 1) + 1;
+  size_t last = alloc::class_size(size_class);
+  auto limit = std::upper_bound(segment_low_.begin(), segment_low_.end(), low);
+  auto after = std::upper_bound(limit, segment_low_.end(), last);
+  if (after - limit > 1) return {0, kAskRules, kAskRules, false};
+  Verdict v;
+  v.below = v.above = without_site(size_mask(low) & thread_mask);
+  if (limit != after) {
+    v.limit = static_cast<uint32_t>(*limit);
+    v.above = without_site(size_mask(*limit) & thread_mask);
+  } else {
+    v.lasting = v.above != kAskRules && !needs_thread(size_mask(low));
   }
+  return v;
+}
+
+void RuleTable::fill(uint64_t thread_mask, Verdicts* out) const {
+  for (unsigned c = 0; c < alloc::kCachedClasses; ++c) out->of_class[c] = verdict(c, thread_mask);
 }
 
 }  // namespace hms::routing

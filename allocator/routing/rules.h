@@ -3,7 +3,8 @@
 // Each rule is one bit. A request's size gives the mask of the rules whose size range holds (the
 // ranges cut the number line into segments, each with one mask); the thread gives a second mask,
 // the call site a third. The lowest bit of their conjunction is the first match. For a given thread
-// mask everything but the call site is folded into one table by size class.
+// mask everything but the call site is folded into one table by the size classes of thread caches;
+// larger requests look among the limits, which is little beside what they cost anyway.
 #pragma once
 
 #include <cstddef>
@@ -11,28 +12,26 @@
 #include <vector>
 
 #include "allocator/allocator.h"
+#include "allocator/size_classes.h"
 #include "runtime/support/config.h"
 
 namespace hms::routing {
 
-// Size classes of the table: 16 bytes wide below 1 KiB, then four per doubling; each is [low,
-// high).
-inline constexpr size_t kSmallLimit = 1024;
-inline constexpr size_t kSizeClasses = 64 + 54 * 4;
-
-inline size_t size_class(size_t size) {
-  if (size < kSmallLimit) return size >> 4;
-  unsigned top = 63U - static_cast<unsigned>(__builtin_clzl(size));
-  return 64 + (top - 10) * 4 + ((size >> (top - 2)) & 3);
-}
-// Smallest size of a class; 0 for the class after the last one, where the number line wraps.
-size_t class_low(size_t size_class);
-
-// Entry of a verdict table: a placement, or "ask the rules" where a rule's limit lies inside the
-// class or the call site decides.
+// In the place of a placement: the rules must be asked, because a call site or several limits
+// decide.
 inline constexpr alloc::PlacementId kAskRules = UINT16_MAX;
+
+// Of the requests of one size class, by threads of one mask.
+struct Verdict {
+  uint32_t limit = 0;  // a rule's limit that lies inside the class; 0: none does
+  alloc::PlacementId below = 0;
+  alloc::PlacementId above = 0;  // from `limit` on
+  bool lasting = false;          // the same for all sizes of the class, thread names, call sites
+  alloc::PlacementId of(size_t size) const { return size < limit ? below : above; }
+};
+
 struct Verdicts {
-  alloc::PlacementId of_class[kSizeClasses] = {};  // constant-initialized: see router.cc
+  Verdict of_class[alloc::kCachedClasses] = {};  // constant-initialized: see router.cc
 };
 
 class RuleTable {
@@ -55,12 +54,17 @@ class RuleTable {
   // The placement of the first rule in `mask`; the default one if it is empty.
   alloc::PlacementId first(uint64_t mask) const;
   // True if the first match among `mask` depends on the call site.
-  bool needs_site(uint64_t mask) const { return mask != 0 && ((mask & -mask) & site_rules_) != 0; }
+  bool needs_site(uint64_t mask) const { return ((mask & -mask) & site_rules_) != 0; }
+  // True if the name of the thread has a part in it.
+  bool needs_thread(uint64_t mask) const;
 
   // The verdict table for threads with this mask.
   void fill(uint64_t thread_mask, Verdicts* out) const;
 
  private:
+  alloc::PlacementId without_site(uint64_t mask) const;
+  Verdict verdict(unsigned size_class, uint64_t thread_mask) const;
+
   std::vector<Rule> rules_;
   std::vector<alloc::PlacementId> placements_;
   std::vector<size_t> segment_low_;      // ascending, starts with 0

@@ -30,18 +30,19 @@ constexpr int kRuns = 2;
 
 enum class Outcome { kCounted, kNotThere, kFailed };
 
-[[noreturn]] void become(const char* library, const char* scenario, size_t times, int output) {
-  // The environment must not steer the allocators: ours is the only setting.
+[[noreturn]] void become(const char* library, const Scenario& scenario, size_t times, int output) {
+  // The environment must not steer the allocators: ours are the only settings.
   clearenv();
+  if (scenario.conf != nullptr) setenv("HMS_CONF", scenario.conf, 1);
   if (*library != '\0') setenv("LD_PRELOAD", library, 1);
   dup2(output, STDOUT_FILENO);
   std::string count = std::to_string(times);
-  execl("/proc/self/exe", "perf_guard", "--scenario", scenario, count.c_str(), nullptr);
+  execl("/proc/self/exe", "perf_guard", "--scenario", scenario.name, count.c_str(), nullptr);
   _exit(1);
 }
 
 // Instructions of `times` operations, and what surrounds them.
-Outcome count(const char* library, const char* scenario, size_t times, uint64_t* result) {
+Outcome count(const char* library, const Scenario& scenario, size_t times, uint64_t* result) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return Outcome::kFailed;
   pid_t child = fork();
@@ -61,7 +62,7 @@ Outcome count(const char* library, const char* scenario, size_t times, uint64_t*
 }
 
 // Instructions per operation.
-Outcome per_operation(const char* library, const char* scenario, double* result) {
+Outcome per_operation(const char* library, const Scenario& scenario, double* result) {
   uint64_t least = UINT64_MAX;
   for (int i = 0; i < kRuns; ++i) {
     uint64_t counted = 0;
@@ -116,7 +117,7 @@ int guard(const char* library, const char* budget_path) {
   for (size_t i = 0; i < kScenarioCount; ++i) {
     const char* name = kScenarios[i].name;
     double instructions = 0;
-    Outcome outcome = per_operation(library, name, &instructions);
+    Outcome outcome = per_operation(library, kScenarios[i], &instructions);
     if (outcome == Outcome::kCounted) {
       std::printf("%-20s %8.1f instructions", name, instructions);
       if (budget_path == nullptr) {

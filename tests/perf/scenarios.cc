@@ -147,15 +147,47 @@ void tier_pair(size_t times) {
   end();
 }
 
+void aligned_pair(size_t times) {
+  auto get = [] {
+    void* block = nullptr;
+    if (posix_memalign(&block, 64, 64) != 0) std::exit(1);
+    use(block);
+    return block;
+  };
+  for (int warm = 0; warm < 2000; ++warm) std::free(get());
+  begin();
+  for (size_t i = 0; i < times; ++i) std::free(get());
+  end();
+}
+
+void realloc_same(size_t times) {
+  void* block = std::malloc(60);
+  begin();
+  for (size_t i = 0; i < times; ++i) {
+    block = std::realloc(block, 50 + i % 8);
+    use(block);
+  }
+  end();
+}
+
+constexpr char kTwoTiers[] = "tiers fast=64M,slow=1G; size>=4096:slow; fast>slow";
+
 }  // namespace
 
 const Scenario kScenarios[] = {
-    {"pair_64", pair},
-    {"batch_64x1000", batch},
-    {"random_16_1024", random_set},
-    {"foreign_free_64", foreign_free},
-    {"foreign_return_64", foreign_return},
-    {"tier_pair_64", tier_pair},
+    {"pair_64", pair, nullptr},
+    {"batch_64x1000", batch, nullptr},
+    {"random_16_1024", random_set, nullptr},
+    {"foreign_free_64", foreign_free, nullptr},
+    {"foreign_return_64", foreign_return, nullptr},
+    {"tier_pair_64", tier_pair, nullptr},
+    {"aligned_pair_64", aligned_pair, nullptr},
+    {"realloc_same_60", realloc_same, nullptr},
+    {"rules_pair_64", pair, kTwoTiers},
+    {"rules_random", random_set, kTwoTiers},
+    {"rules_realloc_60", realloc_same, kTwoTiers},
+    {"cut_pair_64", pair, "tiers fast=64M,slow=1G; size>=60:slow; fast>slow"},
+    {"thread_pair_64", pair, "tiers fast=64M,slow=1G; thread=io*:slow; fast>slow"},
 };
 const size_t kScenarioCount = sizeof(kScenarios) / sizeof(kScenarios[0]);
 

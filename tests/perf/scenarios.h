@@ -10,6 +10,7 @@ inline constexpr int kNotHere = 3;  // exit status: this allocator has no such i
 struct Scenario {
   const char* name;
   void (*run)(size_t times);  // times <= 20000
+  const char* conf;           // HMS_CONF; null: none
 };
 extern const Scenario kScenarios[];
 extern const size_t kScenarioCount;

@@ -25,27 +25,13 @@ RuleTable compile(const std::string& text) {
   return RuleTable(config.rules, ids);
 }
 
-TEST(SizeClass, EverySizeLiesInItsClass) {
-  std::vector<size_t> sizes = {0, 1, 15, 16, 17, 1023, 1024, 1025, 1279, 1280, SIZE_MAX};
-  for (unsigned bit = 4; bit < 64; ++bit) {
-    for (size_t delta : {size_t{0}, size_t{1}, (size_t{1} << bit) / 4, (size_t{1} << bit) / 2}) {
-      sizes.push_back((size_t{1} << bit) + delta);
-      sizes.push_back((size_t{1} << bit) - delta);
-    }
-  }
-  for (size_t size : sizes) {
-    size_t c = size_class(size);
-    ASSERT_LT(c, kSizeClasses) << size;
-    EXPECT_LE(class_low(c), size) << size;
-    EXPECT_GE(class_low(c + 1) - 1, size) << size;
-  }
-}
-
 // What the table says, or what the rules say where the table asks them.
 alloc::PlacementId answer(const RuleTable& rules, uint64_t threads, size_t size) {
   Verdicts verdicts;
   rules.fill(threads, &verdicts);
-  alloc::PlacementId id = verdicts.of_class[size_class(size)];
+  alloc::PlacementId id = size > alloc::kMaxCachedSize
+                              ? kAskRules
+                              : verdicts.of_class[alloc::cached_class(size)].of(size);
   return id != kAskRules ? id : rules.first(rules.size_mask(size) & threads);
 }
 
@@ -67,7 +53,7 @@ TEST(Rules, AgreeWithTheDefinition) {
     std::vector<alloc::PlacementId> ids;
     std::vector<size_t> probes = {0, SIZE_MAX};
     for (Rule& rule : rules) {
-      uint64_t a = random() >> (random() % 64), b = random() >> (random() % 64);
+      uint64_t a = random() >> (40 + random() % 24), b = random() >> (random() % 64);
       rule.min_size = std::min(a, b);
       rule.max_size = random() % 4 == 0 ? UINT64_MAX : std::max(a, b);
       ids.push_back(static_cast<alloc::PlacementId>(ids.size() + 1));
@@ -86,11 +72,36 @@ TEST(Rules, AgreeWithTheDefinition) {
   }
 }
 
-TEST(Rules, LimitsAtTheStartOfAClassNeedNoSecondLook) {
-  RuleTable rules = compile("size>=4096:a");
+Verdict verdict_on(const std::string& text, size_t size, const char* thread = "any") {
+  RuleTable rules = compile(text);
   Verdicts verdicts;
-  rules.fill(~uint64_t{0}, &verdicts);
-  for (alloc::PlacementId id : verdicts.of_class) EXPECT_NE(id, kAskRules);
+  rules.fill(rules.thread_mask(thread), &verdicts);
+  return verdicts.of_class[alloc::cached_class(size)];
+}
+
+TEST(Rules, OneLimitInsideAClassNeedsNoSearch) {
+  Verdict cut = verdict_on("size>=4096:a", 4096);
+  EXPECT_EQ(cut.of(4095), 0);
+  EXPECT_EQ(cut.of(4096), 1);
+  EXPECT_FALSE(cut.lasting);
+  Verdict two = verdict_on("size=4000..4090:a", 4096);
+  EXPECT_EQ(two.of(4001), kAskRules);
+  EXPECT_FALSE(two.lasting);
+}
+
+// What a thread may remember for good: neither a limit, nor a name, nor a call site has a part.
+TEST(Rules, LastingAnswers) {
+  EXPECT_TRUE(verdict_on("size>=4096:a", 4097).lasting);
+  EXPECT_TRUE(verdict_on("size>=4096:a", 3584).lasting);
+  EXPECT_TRUE(verdict_on("size>4096:a", 4096).lasting);
+  EXPECT_TRUE(verdict_on("a;thread=main:b", 8).lasting);
+  for (const char* thread : {"main", "other"}) {
+    EXPECT_FALSE(verdict_on("thread=main:b;a", 8, thread).lasting);
+    EXPECT_FALSE(verdict_on("size>=100:a;thread=main:b", 8, thread).lasting);
+    EXPECT_TRUE(verdict_on("size>=100:a;thread=main:b", 200, thread).lasting);
+  }
+  EXPECT_FALSE(verdict_on("object=libc*:a", 8).lasting);
+  EXPECT_TRUE(verdict_on("a;object=libc*:b", 8).lasting);
 }
 
 TEST(Rules, ThreadsByGlob) {
