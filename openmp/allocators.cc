@@ -6,6 +6,7 @@
 #include <mutex>
 #include <new>
 
+#include "allocator/size_classes.h"
 #include "openmp/fork.h"
 #include "openmp/memory.h"
 #include "openmp/partitioner.h"
@@ -24,6 +25,8 @@ constexpr Handle kPlaceMask = (Handle{1} << kPlaceBits) - 1;
 constexpr Handle kGenerationStep = Handle{1} << kPlaceBits;
 constexpr size_t kChunk = 4096;
 constexpr size_t kChunks = (size_t{1} << kPlaceBits) / kChunk;
+// So that the first few hundred handles and the predefined ones differ in their low bits.
+constexpr size_t kFirstPlace = 16;
 constexpr size_t kMaxPlaces = kChunk * kChunks - 1;  // the last handle is kSetToDefault's
 // Free places wait in a line of at least this length, so that a handle means something else only
 // after a million more allocators.
@@ -42,7 +45,7 @@ std::atomic<Allocator*> gnu_pinned;
 
 struct FreePlaces {
   std::deque<size_t> places;
-  size_t used = 0;
+  size_t used = kFirstPlace;
 };
 FreePlaces& free_places() {
   static auto* const all = new FreePlaces;
@@ -60,9 +63,10 @@ ptrdiff_t take_place() {
   }
   if (full) return -1;
   const size_t place = f.used++;
-  if (place % kChunk == 0) {
+  if (chunks[place / kChunk].load(std::memory_order_relaxed) == nullptr) {
     auto* slots = new Slot[kChunk];
-    for (size_t i = 0; i < kChunk; ++i) slots[i].next_handle = kTag | (place + i);
+    const size_t first = place - place % kChunk;
+    for (size_t i = 0; i < kChunk; ++i) slots[i].next_handle = kTag | (first + i);
     chunks[place / kChunk].store(slots, std::memory_order_release);
   }
   return static_cast<ptrdiff_t>(place);
@@ -89,17 +93,44 @@ constexpr PredefinedTraits kPredefined[kPredefinedAllocators] = {
     {kDefaultSpace, Access::kCgroup}, {kDefaultSpace, Access::kPteam},
     {kDefaultSpace, Access::kThread}};
 
-Result<Allocator*> build(const Space& space, const Traits& traits, bool recorded) {
-  auto layout = layout_for(space, traits, recorded ? kRecordFamily : 0);
-  if (!layout.ok()) return layout.status();
+// True for traits that omp_free, omp_realloc or omp_destroy_allocator must honour when only the
+// address of a block is known, and its placement does not say.
+bool needs_records(const Traits& t) {
+  const bool own_mappings = t.partition == Partition::kBlocked ||
+                            t.partition == Partition::kPartitioner ||
+                            (t.partition == Partition::kInterleaved && t.part_size > 0);
+  return t.pool_size != UINT64_MAX || t.alignment > kMallocAlignment || t.pinned || own_mappings ||
+         t.fallback == Fallback::kAbort || t.fallback == Fallback::kAllocator;
+}
+
+unsigned plain_family(const Space& space, const Traits& traits) {
+  // Where memory is default memory, there is nothing to fall back on.
+  const bool strict = !space.kernel_chosen || traits.partition != Partition::kEnvironment;
+  return strict && traits.fallback == Fallback::kNull ? kNullFamily : 0;
+}
+
+Status set_layouts(Allocator* a, bool predefined) {
+  if (!needs_records(a->traits)) {
+    auto plain = layout_for(*a->space, a->traits, plain_family(*a->space, a->traits));
+    if (!plain.ok()) return plain.status();
+    a->plain = plain.value();
+    a->plain_limit = predefined ? SIZE_MAX : alloc::kMaxCachedSize;
+    if (predefined) return {};
+  }
+  auto recorded = layout_for(*a->space, a->traits, kRecordFamily);
+  if (!recorded.ok()) return recorded.status();
+  a->layout = recorded.value();
+  return {};
+}
+
+Result<Allocator*> build(const Space& space, const Traits& traits, bool predefined) {
   auto a = std::make_unique<Allocator>();
   a->space = &space;
   a->traits = traits;
-  a->layout = layout.value();
-  a->recorded = recorded;
+  if (Status s = set_layouts(a.get(), predefined); !s.ok()) return s;
   a->everyone.owner = a.get();
   a->everyone.first.group = &a->everyone;
-  if (recorded && traits.access != Access::kAll) {
+  if (a->layout != nullptr && traits.access != Access::kAll) {
     a->groups = new std::atomic<Group*>[kGroupBuckets] {};
   }
   return a.release();
@@ -116,11 +147,11 @@ Allocator* make_predefined(Handle h, std::atomic<Allocator*>* out) {
   traits.access = wanted.access;
   traits.pinned = pinned;
   if (pinned || h == kDefaultAlloc) traits.fallback = Fallback::kNull;
-  auto made = build(*find_space(wanted.space), traits, pinned);
+  auto made = build(*find_space(wanted.space), traits, true);
   if (!made.ok()) {
     log(LogLevel::kWarning, "omp allocator %u uses default memory: %s", static_cast<unsigned>(h),
         made.status().message().c_str());
-    made = build(default_space(), traits, pinned);
+    made = build(default_space(), traits, true);
   }
   if (!made.ok()) return nullptr;
   a = made.value();
@@ -197,7 +228,7 @@ Result<Allocator*> make_allocator(const Space& space, const Traits& traits, bool
     return Status(HMS_EINVAL,
                   "allocator trait partitioner: not initialized by omp_init_mempartitioner");
   }
-  auto made = build(space, traits, true);
+  auto made = build(space, traits, false);
   if (!made.ok()) return made;
   Allocator* a = made.value();
   a->permanent = permanent;
@@ -229,7 +260,8 @@ Status destroy_allocator(Handle h) {
     }
     a = slot->allocator;
     if (a->permanent) return {};
-    slot->handle.store(0, std::memory_order_release);
+    slot->handle.store(0);
+    forget_handle(h);
     // The same place gets another handle next time.
     slot->next_handle = kTag | ((h + kGenerationStep) & ~kTagMask);
     free_places().places.push_back(h & kPlaceMask);

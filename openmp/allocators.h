@@ -22,10 +22,12 @@ inline constexpr unsigned kGroupBuckets = 16;
 
 struct Allocator {
   Handle handle = kNullAllocator;
-  bool recorded = true;    // blocks have records; all but the predefined allocators
   bool permanent = false;  // destroying it is an error
   const Space* space = nullptr;
-  const Layout* layout = nullptr;
+  // Blocks of up to `plain_limit` bytes are plain, larger ones have records: see blocks.h.
+  size_t plain_limit = 0;
+  const Layout* plain = nullptr;   // null if there are none
+  const Layout* layout = nullptr;  // of blocks with records; null if all are plain
   Traits traits;
   Group everyone;
   // Groups of a restricted access trait, made when a thread of theirs asks first. Only grows.

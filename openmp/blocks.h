@@ -1,13 +1,15 @@
 // What is known about each block of an allocator that a program made: its record.
 //
 // The predefined allocators hand out plain blocks; address -> placement says all that is worth
-// knowing of them. Blocks of other allocators carry a Record at the end of their usable bytes, in
-// windows that no plain block shares (Placement::family), so that an address tells whether there is
-// one. The record finds the allocator again when only the address is given (omp_free, omp_realloc),
-// gives back what was charged to its pool, and links the block into a list, so that
-// omp_destroy_allocator can free what is left. A check word, made of the address, the contents and
-// a number of this process, tells a record from whatever else may lie there: freeing a block twice,
-// or an address inside one, is noticed.
+// knowing of them. So do, for the sizes of thread caches, allocators of a program whose traits ask
+// for nothing that must be known again when only the address is given. All other blocks carry a
+// Record at the end of their usable bytes, in windows that no plain block shares
+// (Placement::family), so that an address tells whether there is one. The record finds the
+// allocator again when only the address is given (omp_free, omp_realloc), gives back what was
+// charged to its pool, and links the block into a list, so that omp_destroy_allocator can free what
+// is left. A check word, made of the address, the contents and a number of this process, tells a
+// record from whatever else may lie there: freeing a block twice, or an address inside one, is
+// noticed.
 //
 // Blocks that are mappings of their own (partitions that a window cannot have) keep their records
 // in a table.
@@ -23,8 +25,11 @@ struct Allocator;
 struct Group;
 struct RecordList;
 
-inline constexpr unsigned kRecordFamily = 1;  // Placement::family of blocks with records
-inline constexpr unsigned kSpread = 16;       // lists of a group that threads meet at
+// Placement::family of blocks with records, and of plain ones whose allocator gives null when its
+// strict space has no room (all others fall back on default memory).
+inline constexpr unsigned kRecordFamily = 1;
+inline constexpr unsigned kNullFamily = 2;
+inline constexpr unsigned kSpread = 16;  // lists of a group that threads meet at
 
 struct Record {
   Record* next;

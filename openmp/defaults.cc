@@ -121,6 +121,12 @@ Result<Handle> allocator_from_words(const std::string& text) {
 Handle environment_allocator() { return environment().handle; }
 bool environment_names_allocator() { return environment().named; }
 
+namespace {
+std::atomic<bool> was_set{false};
+}  // namespace
+
+bool default_is_standing() { return !was_set.load(); }
+
 Handle get_default(Flavour flavour) {
   const Handle stored = load_default(flavour);
   if (stored == kSetToDefault) return kDefaultAlloc;
@@ -136,6 +142,8 @@ void set_default(Flavour flavour, Handle h) {
   }
   if (h == kNullAllocator) h = kDefaultAlloc;
   const bool mark = h == kDefaultAlloc && environment_allocator() != kDefaultAlloc;
+  // Set in one task is set in that task only: from now on the runtimes must be asked.
+  if (!was_set.exchange(true)) forget_handle(kNullAllocator);
   store_default(flavour, mark ? kSetToDefault : h);
 }
 

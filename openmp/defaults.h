@@ -15,6 +15,8 @@
 namespace hms::omp {
 
 Handle get_default(Flavour flavour);
+// True as long as no task has set a default allocator: all have that of the environment.
+bool default_is_standing();
 // The null allocator stands for omp_default_mem_alloc. An unknown handle is reported and ignored.
 void set_default(Flavour flavour, Handle h);
 

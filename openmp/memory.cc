@@ -19,12 +19,12 @@
 
 namespace hms::omp {
 
-PlainTable plain_table;
+// Constant-initialized: runtimes call before constructors ran.
+PlainTable plain_table = {{{kNoHandle}}};
 
 namespace {
 
-constexpr size_t kMallocAlignment = 16;  // alignof(max_align_t): 6.0 asks for it, libgomp has it
-constexpr int kMaxChain = 64;            // of fallback allocators
+constexpr int kMaxChain = 64;  // of fallback allocators
 
 size_t to_pages(size_t bytes) { return (bytes + os::kPageSize - 1) & ~(os::kPageSize - 1); }
 
@@ -44,16 +44,24 @@ void* take(size_t bytes, size_t alignment, const Wish& wish, alloc::PlacementId 
   return block == nullptr ? nullptr : memset(block, 0, wish.size);
 }
 
-void remember_plain(const Allocator& a) {
-  const Layout& layout = *a.layout;
-  if (layout.by_node || a.handle >= kPredefinedAllocators || layout.family != 0) return;
-  plain_table.placement[a.handle].store(layout.placement + 1U, std::memory_order_release);
+bool stands_for(Handle h, const Allocator& a) {
+  return h == kNullAllocator ? default_is_standing() : find_allocator(h) == &a;
+}
+
+// For the next allocate_fast(). Entries come and go without a lock: one that was written while its
+// allocator was destroyed, or a default set, is taken back by the one or the other.
+void remember_handle(Handle h, const Allocator& a) {
+  if (a.plain == nullptr || a.plain->by_node || !stands_for(h, a)) return;
+  std::atomic<uint64_t>& cell = known_handle(h);
+  const uint64_t entry = h << kPlacementBits | a.plain->placement;
+  if (cell.load(std::memory_order_relaxed) == entry) return;
+  cell.store(entry);
+  if (!stands_for(h, a)) forget_handle(h);
 }
 
 void* take_plain(Allocator* a, const Wish& wish) {
   alloc::PlacementId placement;
-  if (!a->layout->placement_now(&placement)) return nullptr;
-  remember_plain(*a);
+  if (!a->plain->placement_now(&placement)) return nullptr;
   return take(wish.size, std::max(wish.alignment, kMallocAlignment), wish, placement);
 }
 
@@ -102,12 +110,12 @@ void* take_mapped(Allocator* a, const Wish& wish, size_t alignment, Group* group
 uint64_t charge_of(size_t size) { return uint64_t{size} + sizeof(Record); }
 
 // From this allocator, without its fallback.
-void* take_from(Allocator* a, const Wish& wish, const Caller& caller) {
+void* take_from(Allocator* a, const Wish& wish, Caller caller) {
   if (wish.size > PTRDIFF_MAX - os::kPageSize) return nullptr;
-  if (!a->recorded) return take_plain(a, wish);
+  if (wish.size <= a->plain_limit) return take_plain(a, wish);
   const size_t alignment = std::max({wish.alignment, a->traits.alignment, kMallocAlignment});
   if (alignment > alloc::kMaxAlignment) return nullptr;
-  Group* group = group_of_thread(a, static_cast<int>(caller.flavour));
+  Group* group = group_of_thread(a, static_cast<int>(flavour_of(caller)));
   if (group == nullptr) return nullptr;
   const uint64_t charge = charge_of(wish.size);
   if (!group->charge(charge)) return nullptr;
@@ -118,17 +126,17 @@ void* take_from(Allocator* a, const Wish& wish, const Caller& caller) {
 }
 
 // libgomp's words, which programs' tests know; libomp fails an assertion instead.
-[[noreturn]] void out_of_memory(size_t size, const Caller& caller) {
+[[noreturn]] void out_of_memory(size_t size, Caller caller) {
   char text[160];
   const int length =
       snprintf(text, sizeof text, "%s: Out of memory allocating %zu bytes\n",
-               caller.flavour == Flavour::kGcc ? "\nlibgomp" : "libhms: OpenMP", size);
+               flavour_of(caller) == Flavour::kGcc ? "\nlibgomp" : "libhms: OpenMP", size);
   os::write_all(2, text, static_cast<size_t>(length));
   exit(EXIT_FAILURE);  // NOLINT(concurrency-mt-unsafe): the end that the standard asks for
 }
 
 // Follows the fallback traits: 5.2 section 6.2, table 6.2.
-void* take_with_fallback(Allocator* a, const Wish& wish, const Caller& caller) {
+void* take_with_fallback(Allocator* a, const Wish& wish, Caller caller) {
   for (int i = 0; i < kMaxChain && a != nullptr; ++i) {
     void* block = take_from(a, wish, caller);
     if (block != nullptr) return block;
@@ -148,8 +156,8 @@ void* take_with_fallback(Allocator* a, const Wish& wish, const Caller& caller) {
   return nullptr;
 }
 
-Allocator* allocator_for(Handle h, const Caller& caller) {
-  const Handle wanted = h == kNullAllocator ? get_default(caller.flavour) : h;
+Allocator* allocator_for(Handle h, Caller caller) {
+  const Handle wanted = h == kNullAllocator ? get_default(flavour_of(caller)) : h;
   Allocator* a = wanted == kNullAllocator ? nullptr : find_allocator(wanted);
   if (a == nullptr) {
     complain("handle", "an allocation names the allocator " + std::to_string(wanted) +
@@ -193,10 +201,10 @@ void drop(Record* record) {
 
 // To a new block of the same allocator. Only the difference counts against the pool: the old block
 // goes as the new one comes.
-void* move_within(Record* record, size_t size, const Caller& caller) {
+void* move_within(Record* record, size_t size, Caller caller) {
   Group* group = record->list->group;
   Allocator* a = group->owner;
-  if (group_of_thread(a, static_cast<int>(caller.flavour)) != group) return nullptr;
+  if (group_of_thread(a, static_cast<int>(flavour_of(caller))) != group) return nullptr;
   const size_t old_size = record->size;
   const size_t growth = size > old_size ? size - old_size : 0;
   if (growth > 0 && !group->charge(growth)) return nullptr;
@@ -214,8 +222,7 @@ void* move_within(Record* record, size_t size, const Caller& caller) {
   return block;
 }
 
-void* copy_to_new(void* block, size_t old_size, const Wish& wish, Allocator* a,
-                  const Caller& caller) {
+void* copy_to_new(void* block, size_t old_size, const Wish& wish, Allocator* a, Caller caller) {
   void* fresh = take_with_fallback(a, wish, caller);
   if (fresh == nullptr) return nullptr;
   memcpy(fresh, block, std::min(old_size, wish.size));
@@ -223,12 +230,12 @@ void* copy_to_new(void* block, size_t old_size, const Wish& wish, Allocator* a,
   return fresh;
 }
 
-void* fail(void* result, size_t size, const Caller& caller) {
-  if (result == nullptr && size > 0 && caller.directive) out_of_memory(size, caller);
+void* fail(void* result, size_t size, Caller caller) {
+  if (result == nullptr && size > 0 && is_directive(caller)) out_of_memory(size, caller);
   return result;
 }
 
-void* reallocate_recorded(Record* record, size_t size, Handle h, const Caller& caller) {
+void* reallocate_recorded(Record* record, size_t size, Handle h, Caller caller) {
   Allocator* owner = record->list->group->owner;
   Allocator* a = h == kNullAllocator ? owner : allocator_for(h, caller);
   if (a == nullptr) return nullptr;
@@ -240,9 +247,13 @@ void* reallocate_recorded(Record* record, size_t size, Handle h, const Caller& c
   return copy_to_new(record->block, record->size, {size, 1, false}, a, caller);
 }
 
-// The owner of a plain block is the predefined allocator of its placement; which one of several
-// with that placement makes no difference.
-void* reallocate_plain(void* block, size_t size, Handle h, const Caller& caller) {
+bool null_fallback(const void* block) {
+  return alloc::placement_info(alloc::placement_of(block))->family == kNullFamily;
+}
+
+// The owner of a plain block is an allocator of its placement; which one of several makes no
+// difference, as their fallback is the same.
+void* reallocate_plain(void* block, size_t size, Handle h, Caller caller) {
   const size_t usable = alloc::usable_size(block);
   if (usable == 0) {
     complain("realloc", "omp_realloc of an address that is no block");
@@ -251,13 +262,13 @@ void* reallocate_plain(void* block, size_t size, Handle h, const Caller& caller)
   if (size > PTRDIFF_MAX - os::kPageSize) return fail(nullptr, size, caller);
   if (h == kNullAllocator) {
     void* moved = alloc::reallocate(block, size, alloc::placement_of(block));
-    if (moved != nullptr) return moved;
+    if (moved != nullptr || null_fallback(block)) return moved;
     return copy_to_new(block, usable, {size, 1, false}, find_allocator(kDefaultAlloc), caller);
   }
   Allocator* a = allocator_for(h, caller);
   if (a == nullptr) return nullptr;
   alloc::PlacementId placement;
-  if (!a->recorded && a->layout->placement_now(&placement)) {
+  if (size <= a->plain_limit && a->plain->placement_now(&placement)) {
     void* moved = alloc::reallocate(block, size, placement);
     if (moved != nullptr) return moved;
   }
@@ -281,7 +292,7 @@ void complain(const char* kind, const std::string& what) {
 }
 
 // Tables may need memory, too; a program without exceptions must not meet one.
-void* allocate(Handle h, const Wish& wish, const Caller& caller) try {
+void* allocate(Handle h, const Wish& wish, Caller caller) try {
   if (wish.size == 0) return nullptr;
   if (!power_of_two(wish.alignment) || wish.alignment > alloc::kMaxAlignment) {
     complain("alignment", "an aligned allocation asks for alignment " +
@@ -290,33 +301,30 @@ void* allocate(Handle h, const Wish& wish, const Caller& caller) try {
     return fail(nullptr, wish.size, caller);
   }
   Allocator* a = allocator_for(h, caller);
+  if (a != nullptr) remember_handle(h, *a);
   void* block = a == nullptr ? nullptr : take_with_fallback(a, wish, caller);
   return fail(block, wish.size, caller);
 } catch (const std::exception&) {
   return fail(nullptr, wish.size, caller);
 }
 
-// Predefined allocators of other placements are hits, too, in the cache of theirs.
-void* allocate_missed(Handle h, size_t size, Flavour flavour) {
-  if (h < kPredefinedAllocators && size - 1 < alloc::kMaxCachedSize) {
-    const uint32_t known = plain_table.placement[h].load(std::memory_order_acquire);
-    if (known != 0) {
-      void* block = alloc::allocate_placed(size, static_cast<alloc::PlacementId>(known - 1));
-      if (__builtin_expect(block != nullptr, 1)) return block;
-    }
-  }
-  return allocate(h, {size, 1, false}, {flavour, false});
+void* allocate_missed(Handle h, size_t size, size_t alignment, Caller caller) {
+  return allocate(h, {size, alignment, false}, caller);
 }
 
-void release_missed(void* block, Handle h) {
-  if (alloc::owns(block) && h < kPredefinedAllocators &&
-      !records_in[alloc::placement_of(block)].load(std::memory_order_relaxed)) {
-    return alloc::deallocate_owned(block);
-  }
-  release(block, h);
+void* allocate_zeroed_missed(Handle h, size_t size, size_t alignment, Caller caller) {
+  return allocate(h, {size, alignment, true}, caller);
 }
 
-void* reallocate(void* block, size_t size, Handle h, Handle free_h, const Caller& caller) try {
+void release_missed(void* block, Handle h) { release(block, h); }
+
+void forget_handle(Handle h) {
+  std::atomic<uint64_t>& cell = known_handle(h);
+  uint64_t entry = cell.load();
+  if (entry >> kPlacementBits == h) cell.compare_exchange_strong(entry, kNoHandle);
+}
+
+void* reallocate(void* block, size_t size, Handle h, Handle free_h, Caller caller) try {
   if (block == nullptr) return allocate(h, {size, 1, false}, caller);
   if (size == 0) {
     release(block, free_h);
@@ -340,11 +348,11 @@ void free_recorded(Record* record) {
 
 void release(void* block, Handle h) {
   if (block == nullptr) return;
+  if (plain(block)) return alloc::deallocate(block);
   if (h != kNullAllocator && find_allocator(h) == nullptr) {
     complain("free handle", "omp_free names the allocator " + std::to_string(h) +
                                 ", which does not exist; the block goes to its owner");
   }
-  if (plain(block)) return alloc::deallocate(block);
   Record* record = record_of(block);
   if (record != nullptr) return free_recorded(record);
   complain("free",

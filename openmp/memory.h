@@ -1,6 +1,8 @@
 // Allocation, reallocation and freeing through allocators: what all entry points do.
 #pragma once
 
+#include <string.h>
+
 #include <cstddef>
 #include <string>
 
@@ -13,10 +15,16 @@ namespace hms::omp {
 // Who asks: the symbol version or the entry point says which runtime's program it is, and a
 // directive or clause has no way to take a null pointer (5.2 section 6.2: null_fb acts as
 // abort_fb).
-struct Caller {
-  Flavour flavour = Flavour::kAny;
-  bool directive = false;
-};
+enum class Caller : unsigned { kGcc, kGccDirective, kLlvm, kLlvmDirective, kAny };
+
+constexpr bool is_directive(Caller caller) {
+  return caller == Caller::kGccDirective || caller == Caller::kLlvmDirective;
+}
+constexpr Flavour flavour_of(Caller caller) {
+  return caller == Caller::kAny   ? Flavour::kAny
+         : caller < Caller::kLlvm ? Flavour::kGcc
+                                  : Flavour::kLlvm;
+}
 
 struct Wish {
   size_t size = 0;  // SIZE_MAX: a product that does not fit
@@ -27,11 +35,11 @@ struct Wish {
 // A block for `wish` from the allocator of handle `h` (the default allocator if null), or from
 // where its fallback trait says. Null: size 0, or no memory. Never returns if abort_fb has its
 // turn.
-void* allocate(Handle h, const Wish& wish, const Caller& caller);
+void* allocate(Handle h, const Wish& wish, Caller caller);
 
 // omp_realloc: contents kept up to the smaller size; the old block is freed only if the result is
 // not null, or the size is 0.
-void* reallocate(void* block, size_t size, Handle h, Handle free_h, const Caller& caller);
+void* reallocate(void* block, size_t size, Handle h, Handle free_h, Caller caller);
 
 // Frees a block of any allocator. Anything else is reported once, and left alone.
 void release(void* block, Handle h);
@@ -42,34 +50,67 @@ void free_recorded(Record* record);
 // A message of bad use, once for each kind.
 void complain(const char* kind, const std::string& what);
 
-// The hit paths of plain allocators. Budget: those of fast_path.h and four instructions each.
+// The hit paths: allocators whose blocks are plain, by handle. Budget: those of fast_path.h and
+// eight instructions.
+inline constexpr unsigned kKnownHandles = 256;
+inline constexpr unsigned kPlacementBits = 16;
+inline constexpr uint64_t kNoHandle = UINT64_MAX;
+
 struct PlainTable {
-  // Placement + 1 of the predefined allocators whose layout is one placement; 0: take the slow way.
-  std::atomic<uint32_t> placement[kPredefinedAllocators];
+  // handle << 16 | placement. Entries of no allocator are 0 or kNoHandle; the first one is never 0,
+  // which would be the null allocator's. That is known as long as no task has set its default.
+  std::atomic<uint64_t> known[kKnownHandles];
 };
 extern PlainTable plain_table;
 
+inline std::atomic<uint64_t>& known_handle(Handle h) {
+  return plain_table.known[h % kKnownHandles];
+}
+void forget_handle(Handle h);
+
 // What remains when the hit paths do not apply; arguments in registers, so that the hit paths need
 // no stack frame.
-void* allocate_missed(Handle h, size_t size, Flavour flavour);
+void* allocate_missed(Handle h, size_t size, size_t alignment, Caller caller);
+void* allocate_zeroed_missed(Handle h, size_t size, size_t alignment, Caller caller);
 void release_missed(void* block, Handle h);
 
-__attribute__((always_inline)) inline void* allocate_fast(Handle h, size_t size, Flavour flavour) {
-  const auto miss = [h, size, flavour] { return allocate_missed(h, size, flavour); };
-  if (__builtin_expect(h >= kPredefinedAllocators || size == 0, 0)) return miss();
-  const uint32_t known = plain_table.placement[h].load(std::memory_order_acquire);
-  if (__builtin_expect(known != alloc::kDefaultPlacement + 1U, 0)) return miss();
-  return alloc::allocate_default_or(size, miss);
+// `room`: the bytes to ask for, more than kMaxCachedSize if no cache can have them.
+template <typename Miss>
+__attribute__((always_inline)) inline void* allocate_known_or(Handle h, size_t room, Miss miss) {
+  if (__builtin_expect(room - 1 >= alloc::kMaxCachedSize, 0)) return miss();
+  const uint64_t known = known_handle(h).load(std::memory_order_acquire);
+  if (__builtin_expect(known >> kPlacementBits != h, 0)) return miss();
+  return alloc::allocate_placed_or(room, static_cast<alloc::PlacementId>(known), miss);
 }
 
-// The default placement never has records.
-__attribute__((always_inline)) inline void release_fast(void* block, Handle h) {
+inline void* allocate_fast(Handle h, size_t size, Caller caller) {
+  return allocate_known_or(h, size, [=] { return allocate_missed(h, size, 1, caller); });
+}
+
+inline void* allocate_aligned_fast(Handle h, size_t alignment, size_t size, Caller caller) {
+  const auto miss = [=] { return allocate_missed(h, size, alignment, caller); };
+  if (__builtin_expect((alignment & (alignment - 1)) != 0, 0)) return miss();
+  return allocate_known_or(h, alloc::naturally_aligned(alignment, size), miss);
+}
+
+inline void* allocate_zeroed_fast(Handle h, size_t size, Caller caller) {
+  void* block = allocate_known_or(h, size, [] { return nullptr; });
+  if (__builtin_expect(block == nullptr, 0)) return allocate_zeroed_missed(h, size, 1, caller);
+  return memset(block, 0, size);
+}
+
+// A plain block goes home by its address, whatever handle comes with it. The default placement
+// never has records.
+inline void release_fast(void* block, Handle h) {
   const auto miss = [block, h] { release_missed(block, h); };
   const auto address = reinterpret_cast<uintptr_t>(block);
-  if (__builtin_expect(!alloc::in_region(address) || h >= kPredefinedAllocators, 0)) return miss();
-  const unsigned placement = alloc::region.placement[alloc::window_of(address)];
-  if (__builtin_expect(placement != alloc::kDefaultPlacement, 0)) return miss();
-  alloc::deallocate_in_or(block, alloc::kDefaultPlacement, miss);
+  if (__builtin_expect(!alloc::in_region(address), 0)) return miss();
+  const alloc::PlacementId placement = alloc::region.placement[alloc::window_of(address)];
+  if (__builtin_expect(placement != alloc::kDefaultPlacement, 0) &&
+      records_in[placement].load(std::memory_order_relaxed)) {
+    return miss();
+  }
+  alloc::deallocate_in_or(block, placement, miss);
 }
 
 }  // namespace hms::omp

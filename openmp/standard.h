@@ -19,6 +19,9 @@ struct Trait {
 };
 static_assert(sizeof(Trait) == 16 && offsetof(Trait, value) == 8);
 
+// Blocks have at least this alignment: alignof(max_align_t). 6.0 asks for it, libgomp has it.
+inline constexpr size_t kMallocAlignment = 16;
+
 // Memory spaces. libomp 21 gave 0 to omp_null_mem_space, which stands for the default space, too.
 inline constexpr Handle kDefaultSpace = 0;
 inline constexpr Handle kLargeCapSpace = 1;

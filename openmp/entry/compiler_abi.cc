@@ -14,16 +14,13 @@ using hms::omp::Trait;
 
 namespace {
 
-constexpr Caller kGccDirective{Flavour::kGcc, true};
-constexpr Caller kLlvmDirective{Flavour::kLlvm, true};
-// Not emitted by compilers: only programs call these, and can take a null pointer.
-constexpr Caller kLlvmCall{Flavour::kLlvm, false};
 constexpr int kAtRuntimeStart = -2;  // KMP_GTID_UNKNOWN + ...: libomp while it reads OMP_ALLOCATOR
 
 }  // namespace
 
 HMS_OMP_ENTRY void* GOMP_alloc(size_t alignment, size_t size, Handle h) {
-  return hms::omp::allocate(h, {size, alignment == 0 ? 1 : alignment, false}, kGccDirective);
+  return hms::omp::allocate_aligned_fast(h, alignment == 0 ? 1 : alignment, size,
+                                         Caller::kGccDirective);
 }
 
 // A variable-length array whose allocator is the constant omp_default_mem_alloc lives on the stack
@@ -31,21 +28,23 @@ HMS_OMP_ENTRY void* GOMP_alloc(size_t alignment, size_t size, Handle h) {
 HMS_OMP_ENTRY void GOMP_free(void* block, Handle h) { hms::omp::release_fast(block, h); }
 
 HMS_OMP_ENTRY void* __kmpc_alloc(int, size_t size, Handle h) {
-  return hms::omp::allocate(h, {size, 1, false}, kLlvmDirective);
+  return hms::omp::allocate_fast(h, size, Caller::kLlvmDirective);
 }
 
 HMS_OMP_ENTRY void* __kmpc_aligned_alloc(int, size_t alignment, size_t size, Handle h) {
-  return hms::omp::allocate(h, {size, alignment, false}, kLlvmDirective);
+  return hms::omp::allocate_aligned_fast(h, alignment, size, Caller::kLlvmDirective);
 }
 
+// Not emitted by compilers: only programs call this and __kmpc_realloc, and can take a null
+// pointer.
 HMS_OMP_ENTRY void* __kmpc_calloc(int, size_t count, size_t size, Handle h) {
   size_t bytes;
   if (__builtin_mul_overflow(count, size, &bytes)) bytes = SIZE_MAX;
-  return hms::omp::allocate(h, {bytes, 1, true}, kLlvmCall);
+  return hms::omp::allocate(h, {bytes, 1, true}, Caller::kLlvm);
 }
 
 HMS_OMP_ENTRY void* __kmpc_realloc(int, void* block, size_t size, Handle h, Handle free_h) {
-  return hms::omp::reallocate(block, size, h, free_h, kLlvmCall);
+  return hms::omp::reallocate(block, size, h, free_h, Caller::kLlvm);
 }
 
 HMS_OMP_ENTRY void __kmpc_free(int, void* block, Handle h) { hms::omp::release_fast(block, h); }

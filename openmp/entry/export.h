@@ -11,19 +11,19 @@
 #define HMS_OMP_ENTRY extern "C" __attribute__((visibility("default")))
 
 // Defines the routine omp_NAME three times; `call` sees `caller`.
-#define HMS_OMP_ROUTINE(node, result, name, parameters, call)                            \
-  HMS_OMP_ENTRY result hmsomp_gcc_##name parameters {                                    \
-    [[maybe_unused]] constexpr hms::omp::Caller caller{hms::omp::Flavour::kGcc, false};  \
-    return call;                                                                         \
-  }                                                                                      \
-  HMS_OMP_ENTRY result hmsomp_llvm_##name parameters {                                   \
-    [[maybe_unused]] constexpr hms::omp::Caller caller{hms::omp::Flavour::kLlvm, false}; \
-    return call;                                                                         \
-  }                                                                                      \
-  HMS_OMP_ENTRY result hmsomp_any_##name parameters {                                    \
-    [[maybe_unused]] constexpr hms::omp::Caller caller{hms::omp::Flavour::kAny, false};  \
-    return call;                                                                         \
-  }                                                                                      \
-  __asm__(".symver hmsomp_gcc_" #name ",omp_" #name "@" node);                           \
-  __asm__(".symver hmsomp_llvm_" #name ",omp_" #name "@VERSION");                        \
+#define HMS_OMP_ROUTINE(node, result, name, parameters, call)                     \
+  HMS_OMP_ENTRY result hmsomp_gcc_##name parameters {                             \
+    [[maybe_unused]] constexpr hms::omp::Caller caller = hms::omp::Caller::kGcc;  \
+    return call;                                                                  \
+  }                                                                               \
+  HMS_OMP_ENTRY result hmsomp_llvm_##name parameters {                            \
+    [[maybe_unused]] constexpr hms::omp::Caller caller = hms::omp::Caller::kLlvm; \
+    return call;                                                                  \
+  }                                                                               \
+  HMS_OMP_ENTRY result hmsomp_any_##name parameters {                             \
+    [[maybe_unused]] constexpr hms::omp::Caller caller = hms::omp::Caller::kAny;  \
+    return call;                                                                  \
+  }                                                                               \
+  __asm__(".symver hmsomp_gcc_" #name ",omp_" #name "@" node);                    \
+  __asm__(".symver hmsomp_llvm_" #name ",omp_" #name "@VERSION");                 \
   __asm__(".symver hmsomp_any_" #name ",omp_" #name "@@HMS_1.0")

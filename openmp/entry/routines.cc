@@ -33,11 +33,11 @@ using hms::omp::Handle;
 using hms::omp::Trait;
 
 HMS_OMP_ROUTINE("OMP_5.0.1", void*, alloc, (size_t size, Handle h),
-                hms::omp::allocate_fast(h, size, caller.flavour));
+                hms::omp::allocate_fast(h, size, caller));
 HMS_OMP_ROUTINE("OMP_5.0.2", void*, aligned_alloc, (size_t alignment, size_t size, Handle h),
-                hms::omp::allocate(h, {size, alignment, false}, caller));
+                hms::omp::allocate_aligned_fast(h, alignment, size, caller));
 HMS_OMP_ROUTINE("OMP_5.0.2", void*, calloc, (size_t count, size_t size, Handle h),
-                hms::omp::allocate(h, {hms::omp::product(count, size), 1, true}, caller));
+                hms::omp::allocate_zeroed_fast(h, hms::omp::product(count, size), caller));
 HMS_OMP_ROUTINE("OMP_5.0.2", void*, aligned_calloc,
                 (size_t alignment, size_t count, size_t size, Handle h),
                 hms::omp::allocate(h, {hms::omp::product(count, size), alignment, true}, caller));
@@ -48,9 +48,9 @@ HMS_OMP_ROUTINE("OMP_5.0.1", Handle, init_allocator, (Handle space, int count, c
                 hms::omp::init_from_c(space, count, traits, __builtin_return_address(0)));
 HMS_OMP_ROUTINE("OMP_5.0.1", void, destroy_allocator, (Handle h), hms::omp::destroy(h));
 HMS_OMP_ROUTINE("OMP_5.0.1", void, set_default_allocator, (Handle h),
-                hms::omp::set_default(caller.flavour, h));
+                hms::omp::set_default(hms::omp::flavour_of(caller), h));
 HMS_OMP_ROUTINE("OMP_5.0.1", Handle, get_default_allocator, (void),
-                hms::omp::get_default(caller.flavour));
+                hms::omp::get_default(hms::omp::flavour_of(caller)));
 
 HMS_OMP_ENTRY Handle omp_init_allocator_(const Handle* space, const int32_t* count,
                                          const Trait* traits) {

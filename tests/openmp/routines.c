@@ -129,6 +129,9 @@ static void realloc_across_allocators(void) {
 
 static void default_allocator(void) {
   CHECK(omp_get_default_allocator() == omp_default_mem_alloc);
+  void* first = omp_alloc(10, omp_null_allocator); /* the default is known by now */
+  CHECK(first != NULL);
+  omp_free(first, omp_null_allocator);
   allocator h = MAKE(omp_default_mem_space, trait(omp_atk_alignment, 4096));
   omp_set_default_allocator(h);
   CHECK(omp_get_default_allocator() == h);
@@ -220,6 +223,31 @@ static void destroy_frees_what_is_left(void) {
   FILE* f = fopen("/proc/self/statm", "r");
   CHECK(f != NULL && fscanf(f, "%ld %ld", &pages, &resident) == 2);
   CHECK(resident < 100 * 256);
+}
+
+/* Small blocks of allocators without demanding traits: they outlive the handle, and find home by
+ * their address, whatever handle comes with them. */
+static void small_blocks_outlive_their_allocator(void) {
+  for (int s = 0; s < 5; s++) {
+    allocator h = MAKE((space)s, NULL_FB);
+    allocator other = omp_init_allocator((space)s, 0, NULL);
+    char* p = omp_alloc(100, h);
+    char* q = omp_aligned_calloc(256, 3, 50, other);
+    CHECK(p != NULL && q != NULL && (uintptr_t)q % 256 == 0 && q[0] == 0 && q[149] == 0);
+    memset(p, 7, 100);
+    omp_destroy_allocator(h);
+    CHECK(omp_alloc(100, h) == NULL);
+    CHECK(omp_aligned_alloc(64, 100, h) == NULL && omp_calloc(1, 100, h) == NULL);
+    p = omp_realloc(p, 90000, omp_null_allocator, omp_null_allocator);
+    CHECK(p != NULL && p[0] == 7 && p[99] == 7);
+    p = omp_realloc(p, 200000, other, omp_null_allocator); /* now with a record */
+    CHECK(p != NULL && p[99] == 7);
+    p = omp_realloc(p, 50, other, other);
+    CHECK(p != NULL && p[49] == 7);
+    omp_free(p, other);
+    omp_free(q, omp_null_allocator);
+    omp_destroy_allocator(other);
+  }
 }
 
 static allocator shared;
@@ -320,6 +348,7 @@ int main(int argc, char** argv) {
       {"destroyed_and_garbage_handles", destroyed_and_garbage_handles, 0, NULL},
       {"hundred_thousand_allocators", hundred_thousand_allocators, 0, NULL},
       {"destroy_frees_what_is_left", destroy_frees_what_is_left, 0, NULL},
+      {"small_blocks_outlive_their_allocator", small_blocks_outlive_their_allocator, 0, NULL},
       {"threads_come_and_go", threads_come_and_go, 0, NULL},
       {"blocks_change_hands", blocks_change_hands, 0, NULL},
       {"fork_in_a_busy_program", fork_in_a_busy_program, 0, NULL},
