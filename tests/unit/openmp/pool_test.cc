@@ -1,0 +1,146 @@
+// Pools, fallbacks and what is left: accounting to the byte, with many threads.
+#include <atomic>
+#include <random>
+
+#include "tests/unit/openmp/openmp_test_support.h"
+
+namespace hms::omp {
+namespace {
+
+using testing::get;
+using testing::in_threads;
+using testing::kRecord;
+using testing::make;
+
+class Pool : public testing::OpenMp {};
+
+TEST_F(Pool, CountsSizesAndRecords) {
+  Allocator* a = make({{kPoolSize, 10000}, {kFallback, kNullFb}});
+  void* p = get(a->handle, 1000);
+  void* q = get(a->handle, 1);
+  EXPECT_EQ(pool_in_use(a), 1001 + 2 * kRecord);
+  p = reallocate(p, 5000, a->handle, a->handle, Caller::kAny);
+  EXPECT_EQ(pool_in_use(a), 5001 + 2 * kRecord);
+  EXPECT_EQ(reallocate(p, 20000, a->handle, a->handle, Caller::kAny), nullptr);
+  EXPECT_EQ(pool_in_use(a), 5001 + 2 * kRecord);
+  p = reallocate(p, 10, a->handle, a->handle, Caller::kAny);
+  EXPECT_EQ(pool_in_use(a), 11 + 2 * kRecord);
+  release(p, a->handle);
+  release(q, kNullAllocator);
+  EXPECT_EQ(pool_in_use(a), 0U);
+  void* all = get(a->handle, 10000 - kRecord);
+  EXPECT_NE(all, nullptr);
+  EXPECT_EQ(get(a->handle, 1), nullptr);
+  EXPECT_TRUE(destroy_allocator(a->handle).ok());
+}
+
+// Eight threads that allocate, grow and free each other's blocks: never above the limit, and every
+// byte is credited in the end.
+TEST_F(Pool, IsExactWithEightThreads) {
+  constexpr size_t kLimit = 64 * 1024;
+  constexpr unsigned kSlots = 64;
+  Allocator* a = make({{kPoolSize, kLimit}, {kFallback, kNullFb}});
+  std::atomic<void*> slots[kSlots] = {};
+  std::atomic<unsigned> over{0};
+  in_threads(8, [&](unsigned number) {
+    std::mt19937 random(number);
+    for (int i = 0; i < 3000; ++i) {
+      void* block = get(a->handle, 1 + random() % 4096);
+      if (block != nullptr && i % 3 == 0) {
+        void* grown =
+            reallocate(block, 1 + random() % 8192, kNullAllocator, kNullAllocator, Caller::kAny);
+        if (grown != nullptr) block = grown;
+      }
+      if (pool_in_use(a) > kLimit) over.fetch_add(1);
+      release(slots[random() % kSlots].exchange(block), a->handle);
+    }
+  });
+  EXPECT_EQ(over.load(), 0U);
+  for (auto& slot : slots) release(slot.load(), a->handle);
+  EXPECT_EQ(pool_in_use(a), 0U);
+  EXPECT_TRUE(destroy_allocator(a->handle).ok());
+}
+
+TEST_F(Pool, OfEachThread) {
+  Allocator* a = make({{kPoolSize, 4096}, {kAccess, kThread}, {kFallback, kNullFb}});
+  void* blocks[8] = {};
+  std::atomic<unsigned> second{0};
+  in_threads(8, [&](unsigned number) {
+    blocks[number] = get(a->handle, 3000);
+    if (get(a->handle, 3000) != nullptr) second.fetch_add(1);
+  });
+  EXPECT_EQ(second.load(), 0U);
+  EXPECT_EQ(pool_in_use(a), 8 * (3000 + kRecord));
+  for (void* block : blocks) release(block, a->handle);  // to the threads that were charged
+  EXPECT_EQ(pool_in_use(a), 0U);
+  EXPECT_TRUE(destroy_allocator(a->handle).ok());
+}
+
+TEST_F(Pool, FallbacksInAChain) {
+  Allocator* last = make({{kPoolSize, 2000}, {kFallback, kNullFb}});
+  Allocator* first = make({{kPoolSize, 1000}, {kFallback, kAllocatorFb}, {kFbData, last->handle}});
+  void* a = get(first->handle, 900);
+  void* b = get(first->handle, 900);
+  EXPECT_EQ(pool_in_use(first), 900 + kRecord);
+  EXPECT_EQ(pool_in_use(last), 900 + kRecord);
+  EXPECT_EQ(get(first->handle, 5000), nullptr);
+  EXPECT_EQ(pool_in_use(last), 900 + kRecord);
+  EXPECT_TRUE(destroy_allocator(last->handle).ok());  // with b
+  EXPECT_EQ(get(first->handle, 5000), nullptr);       // reported: the fallback is gone
+  EXPECT_EQ(record_of(b), nullptr);
+  release(a, first->handle);
+  EXPECT_TRUE(destroy_allocator(first->handle).ok());
+}
+
+TEST_F(Pool, DefaultMemoryIsTheLastResort) {
+  Allocator* a = make({{kPoolSize, 0}});
+  void* block = get(a->handle, 100);
+  ASSERT_NE(block, nullptr);
+  EXPECT_FALSE(testing::has_record(block));
+  EXPECT_EQ(pool_in_use(a), 0U);
+  release(block, a->handle);
+  EXPECT_TRUE(destroy_allocator(a->handle).ok());
+}
+
+TEST_F(Pool, MisuseOfRecordedBlocksIsFoundOut) {
+  Allocator* a = make({{kPoolSize, 1 << 20}, {kFallback, kNullFb}});
+  auto* block = static_cast<char*>(get(a->handle, 1000));
+  release(block + 64, a->handle);
+  EXPECT_EQ(pool_in_use(a), 1000 + kRecord);
+  release(block, a->handle);
+  release(block, a->handle);
+  int local = 0;
+  release(&local, a->handle);
+  EXPECT_EQ(reallocate(&local, 10, a->handle, a->handle, Caller::kAny), nullptr);
+  EXPECT_EQ(pool_in_use(a), 0U);
+  EXPECT_TRUE(destroy_allocator(a->handle).ok());
+}
+
+TEST_F(Pool, DestroyingGivesStrictMemoryBack) {
+  for (int i = 0; i < 5; ++i) {
+    Allocator* a = make({{kFallback, kNullFb}}, kHighBwSpace);
+    unsigned blocks = 0;
+    while (blocks < 100 && get(a->handle, 1 << 20) != nullptr) ++blocks;
+    EXPECT_GE(blocks, 48U);
+    EXPECT_LE(blocks, 64U);
+    EXPECT_TRUE(destroy_allocator(a->handle).ok());
+  }
+}
+
+TEST_F(Pool, SizesAndAlignmentsThatCannotBe) {
+  Allocator* a = make({{kFallback, kNullFb}});
+  for (Handle h : {Handle{kDefaultAlloc}, a->handle}) {
+    EXPECT_EQ(get(h, 0), nullptr);
+    EXPECT_EQ(get(h, SIZE_MAX), nullptr);
+    EXPECT_EQ(get(h, SIZE_MAX - 16), nullptr);
+    EXPECT_EQ(get(h, 64, 3), nullptr);
+    EXPECT_EQ(get(h, 64, size_t{1} << 40), nullptr);
+    EXPECT_EQ(allocate_aligned_fast(h, 24, 64, Caller::kAny), nullptr);
+    EXPECT_EQ(allocate_fast(h, 0, Caller::kAny), nullptr);
+    EXPECT_EQ(allocate_zeroed_fast(h, SIZE_MAX, Caller::kAny), nullptr);
+  }
+  EXPECT_TRUE(destroy_allocator(a->handle).ok());
+}
+
+}  // namespace
+}  // namespace hms::omp
