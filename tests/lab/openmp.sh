@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# OpenMP spaces, traits and routines on real nodes: every compiler's programs; the placement cases ask
-# the kernel for each page (move_pages), by code that shares nothing with the library.
+# OpenMP spaces, traits and routines (newer: those of 6.0) on real nodes: every compiler's programs; the
+# placement cases ask the kernel for each page (move_pages), by code that shares nothing with the library.
 # topologies: hbm-ddr-cxl
 # boot: -t 1500
 . "$(dirname "$0")/lib.sh"
@@ -25,7 +25,7 @@ suite() {
   fi
 }
 for compiler in gcc clang14 clang16 clang19 gfortran; do
-  for program in "$programs"/{placement,newer,traits,directives,cxx,fortran}."$compiler"; do
+  for program in "$programs"/{placement,newer,traits,routines,directives,cxx,fortran}."$compiler"; do
     [ ! -x "$program" ] || suite "$program"
   done
 done
