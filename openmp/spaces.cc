@@ -321,6 +321,9 @@ std::vector<size_t> nearest_order(const Space& space, int node) {
 
 void forget_spaces() {
   std::lock_guard<std::recursive_mutex> guard(lock());
+  // Allocators may still refer to their spaces.
+  static auto* const forgotten = new std::vector<Table>;
+  forgotten->push_back(std::move(table()));
   table() = Table();
 }
 
