@@ -51,13 +51,18 @@ void* allocate_large(size_t size, PlacementId placement, int flags) {
   return take_one({class_size(size_class), size_class, flags}, placement);
 }
 
+void* allocate_large_zeroed(size_t size, PlacementId placement) {
+  Cache* cache = size <= kMaxBinSize ? cache_for(placement) : nullptr;
+  void* block = cache != nullptr ? pop_cached(cache, class_of(size)) : nullptr;
+  if (block == nullptr) return allocate_large(size, placement, MALLOCX_ZERO);
+  return memset(block, 0, size);
+}
+
 // A block of a cached class, through the cache if the thread has one.
 void* allocate_class(unsigned size_class, PlacementId placement) {
   Cache* cache = cache_for(placement);
   if (cache == nullptr) return take_one({kClassSizes[size_class], size_class, 0}, placement);
-  Bin& bin = cache->bins[size_class];
-  if (bin.top != bin.base) return *--bin.top;
-  return refill_and_pop(cache, size_class, placement);
+  return allocate_cached(cache, size_class, placement);
 }
 
 // Requests larger than this cannot be met; also keeps the arithmetic of classes from overflowing.
@@ -66,10 +71,10 @@ bool impossible(size_t size) { return size > kMaxSize || size > region.bytes; }
 size_t copy_size(size_t a, size_t b) { return a < b ? a : b; }
 
 void* move_block(void* block, size_t old_size, size_t size, PlacementId placement) {
-  void* fresh = allocate(size, placement);
+  void* fresh = allocate_placed(size, placement);
   if (fresh == nullptr) return nullptr;
   memcpy(fresh, block, copy_size(old_size, size));
-  deallocate(block);
+  deallocate_owned(block);
   return fresh;
 }
 
@@ -78,8 +83,8 @@ void* move_block(void* block, size_t old_size, size_t size, PlacementId placemen
 void* allocate_slow(size_t size, PlacementId placement) {
   if (ensure_started() == Entry::kBootstrap) return bootstrap_allocate(size, 1);
   if (impossible(size)) return nullptr;
-  if (size > kMaxCachedSize) return allocate_large(size, placement, 0);
-  return allocate_class(cached_class(size), placement);
+  if (size > kMaxBinSize) return allocate_large(size, placement, 0);
+  return allocate_class(class_of(size), placement);
 }
 
 void deallocate_slow(void* block) {
@@ -89,7 +94,7 @@ void deallocate_slow(void* block) {
   if (mark == kBootstrapMark || mark == 0) return;
   unsigned size_class = mark - 1;
   Cache* cache =
-      size_class < kCachedClasses ? cache_for(region.placement[window_of(address)]) : nullptr;
+      size_class < kBinClasses ? cache_for(region.placement[window_of(address)]) : nullptr;
   if (cache == nullptr) return give_blocks(&block, 1, size_class);
   spill_and_push(cache, size_class, block);
 }
@@ -99,7 +104,7 @@ void* allocate(size_t size, PlacementId placement) { return allocate_placed(size
 void* allocate_zeroed(size_t size, PlacementId placement) {
   // Fresh memory is zero already, and jemalloc knows which is; small blocks are cheaper to clear.
   if (size > kMaxCachedSize && ensure_started() == Entry::kReady) {
-    return impossible(size) ? nullptr : allocate_large(size, placement, MALLOCX_ZERO);
+    return impossible(size) ? nullptr : allocate_large_zeroed(size, placement);
   }
   void* block = allocate(size, placement);
   if (block != nullptr) memset(block, 0, size);
@@ -119,11 +124,13 @@ void* allocate_aligned(size_t alignment, size_t size, PlacementId placement) {
 }
 
 void* reallocate(void* block, size_t size, PlacementId placement) {
-  size_t old_size = usable_size(block);
+  const unsigned mark = page_mark(reinterpret_cast<uintptr_t>(block));
+  const size_t old_size = usable_size(block);
   if (impossible(size)) return nullptr;
-  if (placement_of(block) == placement && !is_bootstrap(block)) {
-    if (class_size(class_of(size)) == old_size) return block;
-    if (resize_in_place(block, size, 0, 1) >= size && size >= kMinResizable) return block;
+  if (placement_of(block) == placement && mark != kBootstrapMark) {
+    if (class_of(size) + 1 == mark) return block;
+    bool large = old_size >= kMinResizable && size >= kMinResizable;
+    if (large && resize_in_place(block, size, 0, 1) >= size) return block;
   }
   return move_block(block, old_size, size, placement);
 }

@@ -20,12 +20,12 @@
 //                          again coalesce to an extent that is "too large" for them: memory grows
 //                          until decay, every block faults anew (measured: 2,300 ns against 300)
 //   muzzy_decay_ms:0       dirty -> decommitted, with no lazily purged state between
-//   dirty_decay_ms         jemalloc's default: idle memory goes back within 10 s of activity
-//   background_thread      no thread in a host program that did not ask for one
+//   dirty_decay_ms         idle memory is back with the system within 10 s: decay, and a second
+//   until it is seen background_thread      no thread in a host program that did not ask for one
 //   abort                  never ends the host
 const char* hmsje_malloc_conf_2_conf_harder =
     "tcache:false,retain:true,narenas:1,oversize_threshold:0,lg_extent_max_active_fit:64,"
-    "dirty_decay_ms:10000,muzzy_decay_ms:0,background_thread:false,percpu_arena:disabled,"
+    "dirty_decay_ms:8000,muzzy_decay_ms:0,background_thread:false,percpu_arena:disabled,"
     "abort:false,abort_conf:false,metadata_thp:disabled,thp:default";
 
 // With jemalloc's default, a 16 KiB block takes 20 KiB and starts anywhere in its first page:

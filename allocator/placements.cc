@@ -109,6 +109,8 @@ const PlacementState* placement_state(PlacementId id) {
   return states[id].load(std::memory_order_acquire);
 }
 
+unsigned placement_count() { return used.load(std::memory_order_acquire); }
+
 Leg* default_leg() { return &the_default_leg; }
 
 void lock_placements() { placements_lock.lock(); }

@@ -22,6 +22,7 @@ struct PlacementState {
 
 // Never null for an id that register_placement returned.
 const PlacementState* placement_state(PlacementId id);
+unsigned placement_count();  // ids below are registered
 Leg* default_leg();
 // Sets up placement 0; part of the start.
 bool make_default_placement();
@@ -29,9 +30,8 @@ bool make_default_placement();
 // Visits the legs of all placements.
 template <typename Visit>
 void for_each_leg(Visit visit) {
-  for (unsigned id = 0; id < kMaxPlacements; ++id) {
+  for (unsigned id = 0; id < placement_count(); ++id) {
     const PlacementState* state = placement_state(static_cast<PlacementId>(id));
-    if (state == nullptr) break;
     for (unsigned i = 0; i < state->leg_count; ++i) visit(state->legs[i]);
   }
 }

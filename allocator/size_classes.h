@@ -8,8 +8,10 @@
 
 namespace hms::alloc {
 
-inline constexpr size_t kMaxCachedSize = size_t{32} << 10;  // larger blocks bypass thread caches
+inline constexpr size_t kMaxCachedSize = size_t{32} << 10;  // of the hit paths
 inline constexpr unsigned kCachedClasses = 40;              // classes 0 .. 39: 16 B .. 32 KiB
+inline constexpr size_t kMaxBinSize = size_t{256} << 10;    // larger blocks bypass thread caches
+inline constexpr unsigned kBinClasses = 52;                 // classes 0 .. 51
 inline constexpr size_t kMaxSize = size_t{1} << 46;         // above: no memory, by definition
 
 // Class of a size in 1 .. kMaxSize.
@@ -29,6 +31,7 @@ constexpr size_t class_size(unsigned index) {
 
 static_assert(class_of(kMaxCachedSize) == kCachedClasses - 1);
 static_assert(class_size(kCachedClasses - 1) == kMaxCachedSize);
+static_assert(class_size(kBinClasses - 1) == kMaxBinSize);
 static_assert(class_of(65) == 4 && class_size(4) == 80 && class_of(129) == 8);
 
 namespace detail {
@@ -38,8 +41,8 @@ constexpr auto make_class_table() {
   return table;
 }
 constexpr auto make_size_table() {
-  std::array<uint32_t, kCachedClasses> table{};
-  for (unsigned i = 0; i < kCachedClasses; ++i) table[i] = static_cast<uint32_t>(class_size(i));
+  std::array<uint32_t, kBinClasses> table{};
+  for (unsigned i = 0; i < kBinClasses; ++i) table[i] = static_cast<uint32_t>(class_size(i));
   return table;
 }
 }  // namespace detail

@@ -1,6 +1,7 @@
 // See thread_cache.h.
 #include "allocator/thread_cache.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -19,8 +20,9 @@ __thread ThreadState thread_state;
 
 namespace {
 
-constexpr unsigned kMaxBlocks = 2048;               // per bin
-constexpr size_t kMaxBinBytes = size_t{128} << 10;  // or 8 blocks, if those are more
+constexpr unsigned kMaxBlocks = 2048;                    // per bin
+constexpr size_t kMaxBinBytes = size_t{128} << 10;       // or 8 blocks, if those are more
+constexpr size_t kMaxLargeBinBytes = size_t{512} << 10;  // above kMaxCachedSize
 constexpr size_t kMinBlocks = 8;
 constexpr size_t kThreadBytes = size_t{4} << 20;  // bound on what one thread may hold back
 constexpr size_t kFirstBytes = 1024;              // a fresh bin's room
@@ -29,6 +31,7 @@ constexpr unsigned kCasualBlocks = 128;
 constexpr size_t kCasualBytes = size_t{32} << 10;
 constexpr uint8_t kOverflowsInARow = 4;
 constexpr unsigned kMissesPerGlance = 64;  // how often a thread looks where it runs, and publishes
+constexpr int kFreesPerTick = 4096;
 constexpr int64_t kSweepNanoseconds = 1'000'000'000;
 
 constexpr unsigned blocks_in(size_t bytes, unsigned most, unsigned size_class) {
@@ -36,9 +39,12 @@ constexpr unsigned blocks_in(size_t bytes, unsigned most, unsigned size_class) {
   return static_cast<unsigned>(blocks > most ? most : blocks < kMinBlocks ? kMinBlocks : blocks);
 }
 constexpr unsigned capacity_of(unsigned size_class) {
+  if (size_class >= kCachedClasses)
+    return static_cast<unsigned>(kMaxLargeBinBytes / class_size(size_class));
   return blocks_in(kMaxBinBytes, kMaxBlocks, size_class);
 }
 unsigned casual_limit(unsigned size_class) {
+  if (size_class >= kCachedClasses) return capacity_of(size_class);
   return blocks_in(kCasualBytes, kCasualBlocks, size_class);
 }
 
@@ -52,17 +58,17 @@ constexpr unsigned short_of(unsigned size_class) {
 }
 
 struct Layout {
-  std::array<uint16_t, kCachedClasses> brief{};
-  std::array<uint16_t, kCachedClasses> full{};
+  std::array<uint16_t, kBinClasses> brief{};
+  std::array<uint16_t, kBinClasses> full{};
   uint16_t slots = 0;
 };
 constexpr Layout make_layout() {
   Layout layout;
-  for (unsigned i = 0; i < kCachedClasses; ++i) {
+  for (unsigned i = 0; i < kBinClasses; ++i) {
     layout.brief[i] = layout.slots;
     layout.slots = static_cast<uint16_t>(layout.slots + short_of(i));
   }
-  for (unsigned i = 0; i < kCachedClasses; ++i) {
+  for (unsigned i = 0; i < kBinClasses; ++i) {
     layout.full[i] = layout.slots;
     if (capacity_of(i) > kShortBlocks) {
       layout.slots = static_cast<uint16_t>(layout.slots + capacity_of(i));
@@ -83,7 +89,8 @@ namespace {
 
 // All arrays of a cache; of the long ones only what is used is ever touched.
 struct CacheMemory {
-  BinNotes notes[kCachedClasses];
+  BinNotes notes[kBinClasses];
+  Bin large[kBinClasses - kCachedClasses];
   void* slots[kLayout.slots];
   void* leaving[kMaxBlocks];  // see flush_oldest
 };
@@ -100,6 +107,11 @@ bool have_exit_key = false;
 
 CacheMemory* memory_of(const Cache& cache) { return reinterpret_cast<CacheMemory*>(cache.notes); }
 
+Bin* bin_of(Cache* cache, unsigned size_class) {
+  if (size_class < kCachedClasses) return &cache->bins[size_class];
+  return &memory_of(*cache)->large[size_class - kCachedClasses];
+}
+
 unsigned held_in(const Bin& bin) { return static_cast<unsigned>(bin.top - bin.base); }
 unsigned limit_of(const Bin& bin) { return static_cast<unsigned>(bin.limit - bin.base); }
 
@@ -107,12 +119,12 @@ bool set_up_bins(Cache* cache) {
   auto* memory = static_cast<CacheMemory*>(memories.take());
   if (memory == nullptr) return false;
   memset(memory->notes, 0, sizeof memory->notes);
-  for (unsigned i = 0; i < kCachedClasses; ++i) {
-    Bin& bin = cache->bins[i];
+  cache->notes = memory->notes;
+  for (unsigned i = 0; i < kBinClasses; ++i) {
+    Bin& bin = *bin_of(cache, i);
     bin.base = bin.top = bin.limit = memory->slots + kLayout.brief[i];
     bin.end = bin.base + short_of(i);
   }
-  cache->notes = memory->notes;
   return true;
 }
 
@@ -139,8 +151,9 @@ void flush_oldest(Bin* bin, unsigned count, unsigned size_class) {
 }
 
 void flush_all(Cache* cache) {
-  for (unsigned i = 0; i < kCachedClasses; ++i) {
-    flush_oldest(&cache->bins[i], held_in(cache->bins[i]), i);
+  for (unsigned i = 0; i < kBinClasses; ++i) {
+    Bin* bin = bin_of(cache, i);
+    flush_oldest(bin, held_in(*bin), i);
   }
 }
 
@@ -164,25 +177,21 @@ template <typename Visit>
 void for_each_other(Visit visit) {
   Cache** others = thread_state.others;
   if (others == nullptr) return;
-  for (size_t p = 1; p < kMaxPlacements; ++p) {
+  for (size_t p = 1; p < placement_count(); ++p) {
     if (others[p] != nullptr) visit(others[p]);
   }
 }
 
-// Visits all bins of one class in this thread.
-template <typename Visit>
-void for_each_bin(unsigned size_class, Visit visit) {
-  visit(&thread_state.main, &thread_state.main.bins[size_class]);
-  for_each_other([&](Cache* cache) { visit(cache, &cache->bins[size_class]); });
-}
-
 // Halves the limits of bins that are not `busy`, starting where it stopped last time.
 void steal_room(const Bin* busy, size_t wanted) {
-  for (unsigned i = 0; i < kCachedClasses && thread_state.room < wanted; ++i) {
-    unsigned size_class = thread_state.victim++ % kCachedClasses;
-    for_each_bin(size_class, [busy, size_class](Cache* /*cache*/, Bin* bin) {
+  for (unsigned i = 0; i < kBinClasses && thread_state.room < wanted; ++i) {
+    unsigned size_class = thread_state.victim++ % kBinClasses;
+    const auto halve = [busy, size_class](Cache* cache) {
+      Bin* bin = bin_of(cache, size_class);
       if (bin != busy && limit_of(*bin) >= 2) lower_limit(bin, limit_of(*bin) / 2, size_class);
-    });
+    };
+    halve(&thread_state.main);
+    for_each_other(halve);
   }
 }
 
@@ -197,7 +206,7 @@ void move_to_long_array(Cache* cache, Bin* bin, unsigned size_class) {
 
 // Doubles a bin's limit, but not beyond `most` and the thread's bound.
 void grow_limit(Cache* cache, unsigned size_class, unsigned most) {
-  Bin* bin = &cache->bins[size_class];
+  Bin* bin = bin_of(cache, size_class);
   const unsigned limit = limit_of(*bin);
   const size_t each = kClassSizes[size_class];
   size_t more = limit > 0 ? limit : each >= kFirstBytes ? 1 : kFirstBytes / each;
@@ -213,7 +222,7 @@ void grow_limit(Cache* cache, unsigned size_class, unsigned most) {
 // Gives back all that one cache holds; its bins start small again.
 void flush_cache(Cache* cache) {
   flush_all(cache);
-  for (unsigned i = 0; i < kCachedClasses; ++i) lower_limit(&cache->bins[i], 1, i);
+  for (unsigned i = 0; i < kBinClasses; ++i) lower_limit(bin_of(cache, i), 1, i);
 }
 
 // What is freed after this (by destructors of other keys) goes straight to the centrals.
@@ -252,12 +261,11 @@ int64_t now_nanoseconds() {
 }
 
 // Half of what lies in bins that were left alone since the last sweep goes.
-void sweep() {
-  for (unsigned i = 0; i < kCachedClasses; ++i) {
-    for_each_bin(i, [i](Cache* cache, Bin* bin) {
-      if (bin->top == cache->notes[i].seen) flush_oldest(bin, (held_in(*bin) + 1) / 2, i);
-      cache->notes[i].seen = bin->top;
-    });
+void sweep(Cache* cache) {
+  for (unsigned i = 0; i < kBinClasses; ++i) {
+    Bin* bin = bin_of(cache, i);
+    if (bin->top == cache->notes[i].seen) flush_oldest(bin, (held_in(*bin) + 1) / 2, i);
+    cache->notes[i].seen = bin->top;
   }
 }
 
@@ -269,17 +277,22 @@ bool claim_tidying(int64_t now) {
          last.compare_exchange_strong(then, now, std::memory_order_relaxed);
 }
 
+void sweep_in_time() {
+  const int64_t now = now_nanoseconds();
+  if (thread_state.flushing || now - thread_state.swept < kSweepNanoseconds) return;
+  thread_state.swept = now;
+  sweep(&thread_state.main);
+  for_each_other(sweep);
+  if (claim_tidying(now)) tidy();
+}
+
 // Rare duties that ride on misses and overflows.
 void glance() {
   if (++thread_state.misses % kMissesPerGlance != 0) return;
   stats()->heartbeat.fetch_add(kMissesPerGlance, std::memory_order_relaxed);
   if (several_cpu_nodes()) thread_state.slot = choose_arena_slot();
   stats_publish();
-  int64_t now = now_nanoseconds();
-  if (now - thread_state.swept < kSweepNanoseconds) return;
-  thread_state.swept = now;
-  sweep();
-  if (claim_tidying(now)) tidy();
+  sweep_in_time();
 }
 
 Cache* make_cache(PlacementId placement) {
@@ -303,7 +316,7 @@ Cache* make_cache(PlacementId placement) {
 
 // Pushes the blocks of a refill; false if there are none.
 bool refill(Cache* cache, unsigned size_class, PlacementId placement, unsigned count) {
-  Bin* bin = &cache->bins[size_class];
+  Bin* bin = bin_of(cache, size_class);
   Request request = {kClassSizes[size_class], size_class, 0};
   take_blocks(*placement_state(placement), request, count, {&bin->top, &bin->limit});
   return bin->top != bin->base;
@@ -318,20 +331,28 @@ Cache* cache_for(PlacementId placement) {
   return placement == kDefaultPlacement ? &thread_state.main : make_cache(placement);
 }
 
-void* refill_and_pop(Cache* cache, unsigned size_class, PlacementId placement) {
+void* pop_cached(Cache* cache, unsigned size_class) {
+  Bin* bin = bin_of(cache, size_class);
+  return bin->top != bin->base ? *--bin->top : nullptr;
+}
+
+void* allocate_cached(Cache* cache, unsigned size_class, PlacementId placement) {
+  void* block = pop_cached(cache, size_class);
+  if (block != nullptr) return block;
   glance();
   cache->notes[size_class].overflows = 0;
   grow_limit(cache, size_class, capacity_of(size_class));
-  Bin* bin = &cache->bins[size_class];
+  Bin* bin = bin_of(cache, size_class);
   // A thread whose room is used up holds on to one block all the same.
   if (limit_of(*bin) == 0) ++bin->limit;
-  // Half the limit, so that a run of frees after the run of allocations still fits.
-  const unsigned count = (limit_of(*bin) + 1) / 2;
+  // Half the limit, so that a run of frees after the run of allocations still fits. Large blocks
+  // are not taken before they are needed.
+  const unsigned count = size_class < kCachedClasses ? (limit_of(*bin) + 1) / 2 : 1;
   return refill(cache, size_class, placement, count) ? *--bin->top : nullptr;
 }
 
 void spill_and_push(Cache* cache, unsigned size_class, void* block) {
-  Bin* bin = &cache->bins[size_class];
+  Bin* bin = bin_of(cache, size_class);
   if (bin->top >= bin->limit) grow_limit(cache, size_class, casual_limit(size_class));
   if (bin->top >= bin->limit) {
     glance();
@@ -346,6 +367,14 @@ void spill_and_push(Cache* cache, unsigned size_class, void* block) {
     if (bin->top >= bin->limit) return give_blocks(&block, 1, size_class);
   }
   *bin->top++ = block;
+}
+
+void tick() {
+  thread_state.ticks = kFreesPerTick;
+  if (thread_state.phase != ThreadPhase::kLive) return;
+  const int saved = errno;  // free leaves it alone
+  sweep_in_time();
+  errno = saved;
 }
 
 void flush_thread() {

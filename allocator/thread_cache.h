@@ -24,9 +24,11 @@ struct Bin {
 
 struct BinNotes;
 
+// Bins of the larger classes lie apart: thread-local memory is scarce where a library is loaded
+// late.
 struct Cache {
   Bin bins[kCachedClasses];
-  BinNotes* notes;  // per bin; null before the cache is set up
+  BinNotes* notes;  // per class; null before the cache is set up
 };
 
 enum class ThreadPhase : uint8_t { kFresh = 0, kLive, kGone };
@@ -37,6 +39,7 @@ struct ThreadState {
   size_t room;     // bytes by which limits may still grow
   unsigned slot;   // which arena of each leg this thread uses
   unsigned misses;
+  int ticks;        // frees until tick()
   unsigned victim;  // where the next search for idle room starts
   int64_t swept;    // when idle bins were last looked for (monotonic ns)
   ThreadPhase phase;
@@ -62,10 +65,15 @@ inline Cache* existing_cache(PlacementId placement) {
 // arenas directly.
 Cache* cache_for(PlacementId placement);
 
-// Out of line parts of the two hit paths. Failure is null.
-void* refill_and_pop(Cache* cache, unsigned size_class, PlacementId placement);
-// Makes room in a full bin, and pushes.
+// A block of a class below kBinClasses; null without memory.
+void* allocate_cached(Cache* cache, unsigned size_class, PlacementId placement);
+// The same, but only if one is at hand.
+void* pop_cached(Cache* cache, unsigned size_class);
+// Out of line part of the free path: makes room in a full bin, and pushes.
 void spill_and_push(Cache* cache, unsigned size_class, void* block);
+
+// Rides on every few thousandth free, so that a program that only hits still lets idle memory go.
+void tick();
 
 // Gives back everything that this thread caches.
 void flush_thread();
