@@ -133,6 +133,9 @@ Result<Allocator*> build(const Space& space, const Traits& traits, bool predefin
   if (a->layout != nullptr && traits.access != Access::kAll) {
     a->groups = new std::atomic<Group*>[kGroupBuckets] {};
   }
+  a->simple = a->plain == nullptr && a->groups == nullptr && !a->layout->by_node &&
+              a->layout->partition == Partition::kEnvironment && !traits.pinned &&
+              traits.alignment <= kMallocAlignment;
   return a.release();
 }
 
@@ -293,9 +296,9 @@ Group* group_of_thread(Allocator* a, int flavour) {
 }
 
 uint64_t pool_in_use(Allocator* a) {
-  uint64_t sum = a->everyone.used.load();
+  uint64_t sum = a->everyone.in_use();
   for (unsigned i = 0; a->groups != nullptr && i < kGroupBuckets; ++i) {
-    for (Group* g = a->groups[i].load(); g != nullptr; g = g->next) sum += g->used.load();
+    for (Group* g = a->groups[i].load(); g != nullptr; g = g->next) sum += g->in_use();
   }
   return sum;
 }

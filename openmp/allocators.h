@@ -28,6 +28,8 @@ struct Allocator {
   size_t plain_limit = 0;
   const Layout* plain = nullptr;   // null if there are none
   const Layout* layout = nullptr;  // of blocks with records; null if all are plain
+  // All blocks have records, one group has them, and one placement: the short way of memory.cc.
+  bool simple = false;
   Traits traits;
   Group everyone;
   // Groups of a restricted access trait, made when a thread of theirs asks first. Only grows.

@@ -10,6 +10,7 @@
 
 #include "allocator/allocator.h"
 #include "allocator/mutex.h"
+#include "allocator/region.h"
 #include "openmp/allocators.h"
 #include "openmp/runtime_link.h"
 
@@ -87,9 +88,29 @@ void RecordList::lock() {
   }
 }
 
-bool Group::charge(uint64_t bytes) {
+template <typename Visit>
+void Group::each_list(RecordList* lists, Visit visit) {
+  visit(first);
+  for (unsigned i = 0; lists != nullptr && i < kSpread; ++i) visit(lists[i]);
+}
+
+// Whoever else holds a list holds no other, so there is no order to keep but among those who come
+// here. The lists may be spread while this waits for the first one.
+RecordList* Group::lock_all() {
+  for (;;) {
+    RecordList* lists = spread.load(std::memory_order_acquire);
+    each_list(lists, [](RecordList& list) { list.lock(); });
+    if (spread.load(std::memory_order_acquire) == lists) return lists;
+    unlock_all(lists);
+  }
+}
+
+void Group::unlock_all(RecordList* lists) {
+  each_list(lists, [](RecordList& list) { list.unlock(); });
+}
+
+bool Group::try_charge(uint64_t bytes) {
   const uint64_t limit = owner->traits.pool_size;
-  if (limit == UINT64_MAX) return true;
   uint64_t now = used.load(std::memory_order_relaxed);
   do {
     if (bytes > limit || now > limit - bytes) return false;
@@ -97,12 +118,47 @@ bool Group::charge(uint64_t bytes) {
   return true;
 }
 
+// With all lists held and their credits given back, `used` is what live blocks and requests under
+// way have, so that a refusal is no mistake.
+bool Group::gather_and_charge(uint64_t bytes) {
+  for (;;) {
+    RecordList* lists = lock_all();
+    uint64_t credit = 0;
+    each_list(lists, [&credit](RecordList& list) {
+      credit += list.credit;
+      list.credit = 0;
+    });
+    if (credit > 0) used.fetch_sub(credit, std::memory_order_relaxed);
+    const bool fits = try_charge(bytes);
+    const bool all = spread.load(std::memory_order_acquire) == lists;
+    unlock_all(lists);
+    if (fits || all) return fits;
+  }
+}
+
+bool Group::charge(uint64_t bytes) {
+  const uint64_t limit = owner->traits.pool_size;
+  if (limit == UINT64_MAX) return true;
+  if (bytes > limit) return false;
+  return try_charge(bytes) || gather_and_charge(bytes);
+}
+
+uint64_t Group::in_use() {
+  RecordList* lists = lock_all();
+  uint64_t credit = 0;
+  each_list(lists, [&credit](const RecordList& list) { credit += list.credit; });
+  const uint64_t bytes = used.load(std::memory_order_relaxed) - credit;
+  unlock_all(lists);
+  return bytes;
+}
+
 void Group::uncharge(uint64_t bytes) {
   if (owner->traits.pool_size != UINT64_MAX) used.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
-void enlist(Record* at, void* block, size_t size, Group* group) {
-  RecordList* list = lock_some_list(group);
+namespace {
+
+void link(Record* at, void* block, size_t size, RecordList* list) {
   at->block = block;
   at->size = size;
   at->list = list;
@@ -111,10 +167,33 @@ void enlist(Record* at, void* block, size_t size, Group* group) {
   if (list->head != nullptr) list->head->previous = at;
   list->head = at;
   at->check = check_of(*at);
+}
+
+}  // namespace
+
+void enlist(Record* at, void* block, size_t size, Group* group) {
+  RecordList* list = lock_some_list(group);
+  link(at, block, size, list);
   list->unlock();
 }
 
-void delist(Record* record) {
+bool charge_and_enlist(Record* at, void* block, size_t size, Group* group) {
+  const bool counted = group->owner->traits.pool_size != UINT64_MAX;
+  const uint64_t charge = counted ? charge_of(size) : 0;
+  RecordList* list = lock_some_list(group);
+  const bool covered = list->credit >= charge;
+  if (covered) {
+    list->credit -= charge;
+    link(at, block, size, list);
+  }
+  list->unlock();
+  if (covered) return true;
+  if (!group->charge(charge)) return false;
+  enlist(at, block, size, group);
+  return true;
+}
+
+void delist(Record* record, uint64_t credit) {
   RecordList* list = record->list;
   list->lock();
   if (record->next != nullptr) record->next->previous = record->previous;
@@ -124,6 +203,7 @@ void delist(Record* record) {
     list->head = record->next;
   }
   record->check = 0;
+  list->credit += credit;
   list->unlock();
 }
 
@@ -133,14 +213,14 @@ void set_size(Record* record, size_t size) {
 }
 
 Record* record_of(const void* block) {
-  if (!alloc::owns(block)) return mapped_record(block);
-  const size_t usable = alloc::usable_size(block);
+  if (!alloc::in_region(reinterpret_cast<uintptr_t>(block))) return mapped_record(block);
+  const size_t usable = usable_bytes(block);
   if (usable < sizeof(Record) || reinterpret_cast<uintptr_t>(block) % alignof(Record) != 0) {
     return nullptr;
   }
   const uintptr_t end = reinterpret_cast<uintptr_t>(block) + usable;
   auto* record = reinterpret_cast<Record*>(end - sizeof(Record));
-  if (!alloc::owns(record) || record->block != block) return nullptr;
+  if (!alloc::in_region(end - sizeof(Record)) || record->block != block) return nullptr;
   return record->check == check_of(*record) ? record : nullptr;
 }
 

@@ -19,6 +19,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "allocator/allocator.h"
+#include "allocator/region.h"
+#include "allocator/size_classes.h"
+
 namespace hms::omp {
 
 struct Allocator;
@@ -47,6 +51,7 @@ struct alignas(64) RecordList {
   std::atomic<uint32_t> busy{0};
   Record* head = nullptr;
   Group* group = nullptr;
+  uint64_t credit = 0;  // bytes of Group::used that freed blocks left here for the next ones
 
   bool try_lock() { return busy.exchange(1, std::memory_order_acquire) == 0; }
   void lock();
@@ -57,7 +62,7 @@ struct alignas(64) RecordList {
 struct Group {
   Allocator* owner = nullptr;
   uint64_t key = 0;
-  std::atomic<uint64_t> used{0};  // bytes charged, if the pool has a limit
+  std::atomic<uint64_t> used{0};  // bytes charged and credits, if the pool has a limit
   RecordList first;
   std::atomic<RecordList*> spread{nullptr};  // kSpread lists, once threads met at `first`
   Group* next = nullptr;                     // in its bucket of the allocator's groups
@@ -66,12 +71,35 @@ struct Group {
   // limit are not counted: threads would share the counter for nothing.
   bool charge(uint64_t bytes);
   void uncharge(uint64_t bytes);
+  // Bytes of live blocks at one moment.
+  uint64_t in_use();
+
+ private:
+  bool try_charge(uint64_t bytes);
+  bool gather_and_charge(uint64_t bytes);
+  RecordList* lock_all();
+  void unlock_all(RecordList* lists);
+  template <typename Visit>
+  void each_list(RecordList* lists, Visit visit);
 };
+
+// alloc::usable_size() of a block in the region.
+inline size_t usable_bytes(const void* block) {
+  const unsigned size_class = alloc::page_mark(reinterpret_cast<uintptr_t>(block)) - 1;
+  return size_class < alloc::kCachedClasses ? alloc::kClassSizes[size_class]
+                                            : alloc::usable_size(block);
+}
+
+// What a block counts against its pool.
+constexpr uint64_t charge_of(size_t size) { return uint64_t{size} + sizeof(Record); }
 
 // Fills in the record at `at` and links it.
 void enlist(Record* at, void* block, size_t size, Group* group);
-// Takes a live record out of its list; afterwards it is no record.
-void delist(Record* record);
+// The same, and charges the block, to the credit of its list if that will do: one lock and nothing
+// that other threads use. False: the pool has no room.
+bool charge_and_enlist(Record* at, void* block, size_t size, Group* group);
+// Takes a live record out of its list, which gets a credit; afterwards it is no record.
+void delist(Record* record, uint64_t credit);
 // Changes the size in a live record.
 void set_size(Record* record, size_t size);
 

@@ -29,14 +29,17 @@ constexpr int kMaxChain = 64;  // of fallback allocators
 size_t to_pages(size_t bytes) { return (bytes + os::kPageSize - 1) & ~(os::kPageSize - 1); }
 
 Record* record_at(void* block) {
-  const uintptr_t end = reinterpret_cast<uintptr_t>(block) + alloc::usable_size(block);
+  const uintptr_t end = reinterpret_cast<uintptr_t>(block) + usable_bytes(block);
   return reinterpret_cast<Record*>(end - sizeof(Record));
 }
 
 // Zeroed blocks that are fresh from the kernel are not written a second time where the allocator
 // can tell: large ones of ordinary alignment.
 void* take(size_t bytes, size_t alignment, const Wish& wish, alloc::PlacementId placement) {
-  if (!wish.zero) return alloc::allocate_aligned(alignment, bytes, placement);
+  if (!wish.zero) {
+    return alignment <= kMallocAlignment ? alloc::allocate_placed(bytes, placement)
+                                         : alloc::allocate_aligned(alignment, bytes, placement);
+  }
   if (bytes > alloc::kMaxCachedSize && alignment <= os::kPageSize) {
     return alloc::allocate_zeroed(bytes, placement);
   }
@@ -85,6 +88,22 @@ void* take_recorded(Allocator* a, const Wish& wish, size_t alignment, Group* gro
   return block;
 }
 
+// Blocks of thread caches are charged after they are taken and credited before they are given back,
+// with their list: no memory moves. Larger ones are charged before and credited after.
+bool cached(const Allocator& a, size_t size) {
+  return charge_of(size) <= alloc::kMaxCachedSize && !a.traits.pinned && !a.layout->maps(size);
+}
+
+void* take_cached(Allocator* a, const Wish& wish, size_t alignment, Group* group) {
+  alloc::PlacementId placement;
+  if (!a->layout->placement_now(&placement)) return nullptr;
+  void* block = take(charge_of(wish.size), alignment, wish, placement);
+  if (block == nullptr || charge_and_enlist(record_at(block), block, wish.size, group))
+    return block;
+  alloc::deallocate(block);
+  return nullptr;
+}
+
 std::vector<Part> parts_for(const Allocator& a, size_t size) {
   const Space& space = *a.space;
   switch (a.layout->partition) {
@@ -107,8 +126,6 @@ void* take_mapped(Allocator* a, const Wish& wish, size_t alignment, Group* group
   return nullptr;
 }
 
-uint64_t charge_of(size_t size) { return uint64_t{size} + sizeof(Record); }
-
 // From this allocator, without its fallback.
 void* take_from(Allocator* a, const Wish& wish, Caller caller) {
   if (wish.size > PTRDIFF_MAX - os::kPageSize) return nullptr;
@@ -117,6 +134,7 @@ void* take_from(Allocator* a, const Wish& wish, Caller caller) {
   if (alignment > alloc::kMaxAlignment) return nullptr;
   Group* group = group_of_thread(a, static_cast<int>(flavour_of(caller)));
   if (group == nullptr) return nullptr;
+  if (cached(*a, wish.size)) return take_cached(a, wish, alignment, group);
   const uint64_t charge = charge_of(wish.size);
   if (!group->charge(charge)) return nullptr;
   void* block = a->layout->maps(wish.size) ? take_mapped(a, wish, alignment, group)
@@ -184,16 +202,17 @@ void* resize_here(Record* record, size_t size) {
   return block;
 }
 
-// Gives the memory of a recorded block back; what it was charged stays charged.
-void drop(Record* record) {
+// Gives the memory of a recorded block back; what it was charged, but for the credit to its list,
+// stays charged.
+void drop(Record* record, uint64_t credit) {
   void* block = record->block;
   const bool in_window = alloc::owns(block);
   if (in_window && record->list->group->owner->traits.pinned) {
     os::unlock_pages(block, to_pages(charge_of(record->size)));
   }
-  delist(record);
+  delist(record, credit);
   if (in_window) {
-    alloc::deallocate(block);
+    alloc::deallocate_owned(block);
   } else {
     release_parts(block, unmap_block(block));
   }
@@ -217,7 +236,7 @@ void* move_within(Record* record, size_t size, Caller caller) {
     return nullptr;
   }
   memcpy(block, record->block, std::min(size, old_size));
-  drop(record);
+  drop(record, 0);
   if (size < old_size) group->uncharge(old_size - size);
   return block;
 }
@@ -280,6 +299,33 @@ bool plain(const void* block) {
          !records_in[alloc::placement_of(block)].load(std::memory_order_relaxed);
 }
 
+// The short ways of cached blocks with records; what they cannot do, or find wrong, is left to the
+// long ones.
+void* take_simple(Handle h, size_t size) {
+  constexpr size_t kMax = alloc::kMaxCachedSize - sizeof(Record);
+  if (size - 1 >= kMax || h < kMaxPredefinedHandle) return nullptr;
+  Allocator* a = find_allocator(h);
+  if (a == nullptr || !a->simple) return nullptr;
+  void* block = alloc::allocate_placed(charge_of(size), a->layout->placement);
+  if (block == nullptr || charge_and_enlist(record_at(block), block, size, &a->everyone)) {
+    return block;
+  }
+  alloc::deallocate(block);
+  return nullptr;
+}
+
+bool release_simple(void* block, Handle h) {
+  if (!alloc::in_region(reinterpret_cast<uintptr_t>(block)) || plain(block)) return false;
+  Record* record = record_of(block);
+  if (record == nullptr) return false;
+  const Allocator& a = *record->list->group->owner;
+  const uint64_t charge = charge_of(record->size);
+  if (!a.simple || a.handle != h || charge > alloc::kMaxCachedSize) return false;
+  delist(record, a.traits.pool_size == UINT64_MAX ? 0 : charge);
+  alloc::deallocate_owned(block);
+  return true;
+}
+
 }  // namespace
 
 void complain(const char* kind, const std::string& what) {
@@ -309,6 +355,8 @@ void* allocate(Handle h, const Wish& wish, Caller caller) try {
 }
 
 void* allocate_missed(Handle h, size_t size, size_t alignment, Caller caller) {
+  void* block = alignment <= kMallocAlignment ? take_simple(h, size) : nullptr;
+  if (__builtin_expect(block != nullptr, 1)) return block;
   return allocate(h, {size, alignment, false}, caller);
 }
 
@@ -316,7 +364,9 @@ void* allocate_zeroed_missed(Handle h, size_t size, size_t alignment, Caller cal
   return allocate(h, {size, alignment, true}, caller);
 }
 
-void release_missed(void* block, Handle h) { release(block, h); }
+void release_missed(void* block, Handle h) {
+  if (__builtin_expect(!release_simple(block, h), 0)) release(block, h);
+}
 
 void forget_handle(Handle h) {
   std::atomic<uint64_t>& cell = known_handle(h);
@@ -342,7 +392,11 @@ void* reallocate(void* block, size_t size, Handle h, Handle free_h, Caller calle
 void free_recorded(Record* record) {
   Group* group = record->list->group;
   const uint64_t charge = charge_of(record->size);
-  drop(record);
+  const Allocator& a = *group->owner;
+  if (cached(a, record->size)) {
+    return drop(record, a.traits.pool_size == UINT64_MAX ? 0 : charge);
+  }
+  drop(record, 0);
   group->uncharge(charge);
 }
 

@@ -58,6 +58,30 @@ TEST_F(Pool, IsExactWithEightThreads) {
   EXPECT_EQ(over.load(), 0U);
   for (auto& slot : slots) release(slot.load(), a->handle);
   EXPECT_EQ(pool_in_use(a), 0U);
+  void* all = get(a->handle, kLimit - kRecord);  // with what every list has left
+  EXPECT_NE(all, nullptr);
+  EXPECT_TRUE(destroy_allocator(a->handle).ok());
+}
+
+// Credits that freed blocks left behind must never refuse what fits: eight threads that hold a
+// block each, and one that changes hands, in a pool of nine.
+TEST_F(Pool, RefusesNothingThatFits) {
+  constexpr size_t kBlock = 1000;
+  Allocator* a = make({{kPoolSize, 9 * (kBlock + kRecord)}, {kFallback, kNullFb}});
+  std::atomic<unsigned> refused{0};
+  std::atomic<void*> left{nullptr};
+  in_threads(8, [&](unsigned) {
+    for (int i = 0; i < 20000; ++i) {
+      release(left.exchange(nullptr), a->handle);
+      void* block = allocate_fast(a->handle, kBlock, Caller::kAny);
+      if (block == nullptr) refused.fetch_add(1);
+      void* none = nullptr;
+      if (i % 2 == 0 || !left.compare_exchange_strong(none, block)) release_fast(block, a->handle);
+    }
+  });
+  release(left.load(), a->handle);
+  EXPECT_EQ(refused.load(), 0U);
+  EXPECT_EQ(pool_in_use(a), 0U);
   EXPECT_TRUE(destroy_allocator(a->handle).ok());
 }
 
