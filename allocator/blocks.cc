@@ -104,6 +104,7 @@ void* take_block(const Request& request, int flags) {
 }
 
 unsigned room_of(const Stack& out, unsigned count) {
+  if (*out.top >= *out.limit) return 0;
   auto room = static_cast<unsigned>(*out.limit - *out.top);
   return room < count ? room : count;
 }
@@ -176,6 +177,9 @@ unsigned push_from_central(Leg* leg, unsigned size_class, unsigned count, Stack 
   const unsigned group = group_of_slot(thread_state.slot);
   Central* central = central_of(leg, group, size_class);
   if (central == nullptr) return 0;
+  // A leg that was asked before may have been reclaimed, which empties this thread's bins and
+  // lowers their limits.
+  count = room_of(out, count);
   unsigned taken = take_from_central(central, count, *out.top);
   if (taken == 0 && size_class < kSlabClasses && !backing_off(*leg, kSpanBytes)) {
     Span* span = fresh_span(leg, central, group);

@@ -76,7 +76,7 @@ inline void deallocate_in_or(void* block, PlacementId placement, Miss miss) {
     if (__builtin_expect(cache != nullptr, 1)) {
       Bin& bin = cache->bins[size_class];
       void** top = bin.top;
-      if (__builtin_expect(top != bin.limit, 1)) {
+      if (__builtin_expect(top < bin.limit, 1)) {
         bin.top = top + 1;
         *top = block;
         if (__builtin_expect(--thread_state.ticks < 0, 0)) tick();

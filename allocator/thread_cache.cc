@@ -213,6 +213,8 @@ void grow_limit(Cache* cache, unsigned size_class, unsigned most) {
   if (limit + more > most) more = most > limit ? most - limit : 0;
   if (more == 0) return;
   if (thread_state.room < more * each) steal_room(bin, more * each);
+  // Room came from blocks that were given back; jemalloc may have called our malloc meanwhile.
+  if (limit_of(*bin) != limit) return;
   if (thread_state.room < more * each) more = thread_state.room / each;
   if (bin->limit + more > bin->end) move_to_long_array(cache, bin, size_class);
   thread_state.room -= more * each;
@@ -317,6 +319,8 @@ Cache* make_cache(PlacementId placement) {
 // Pushes the blocks of a refill; false if there are none.
 bool refill(Cache* cache, unsigned size_class, PlacementId placement, unsigned count) {
   Bin* bin = bin_of(cache, size_class);
+  // What came before may have called jemalloc, and that our free.
+  if (bin->top != bin->base) return true;
   Request request = {kClassSizes[size_class], size_class, 0};
   take_blocks(*placement_state(placement), request, count, {&bin->top, &bin->limit});
   return bin->top != bin->base;

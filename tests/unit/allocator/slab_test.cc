@@ -306,5 +306,29 @@ TEST(Slab, ForkWhileEightThreadsUseIt) {
   for (std::thread& t : threads) t.join();
 }
 
+// The first target is full, so it is reclaimed, which empties and shrinks the bin that is being
+// filled from the second one.
+TEST(Slab, ARefillThatReclaimsStaysWithinTheBin) {
+  set_quota("slab:full", 256 * kKiB);
+  PlacementId id =
+      registered(make({emulated("slab:full", UINT64_MAX), emulated("slab:next", 1 << 30)}));
+  const Bin* bin = nullptr;
+  for (int round = 0; round < 4; ++round) {
+    Blocks blocks;
+    std::set<void*> distinct;
+    for (int i = 0; i < 60000; ++i) {
+      void* block = blocks.add(allocate(16, id));
+      ASSERT_NE(block, nullptr);
+      ASSERT_TRUE(distinct.insert(block).second) << "handed out twice";
+      bin = &existing_cache(id)->bins[0];
+      ASSERT_LE(bin->top, bin->limit) << "after " << i << " blocks";
+    }
+    blocks.release();
+    ASSERT_LE(bin->top, bin->limit);
+    ASSERT_LE(bin->limit, bin->end);
+  }
+  EXPECT_GT(counters("slab:next")->allocated.load(), 0U);
+}
+
 }  // namespace
 }  // namespace hms::alloc::test
