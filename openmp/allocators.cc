@@ -133,9 +133,9 @@ Result<Allocator*> build(const Space& space, const Traits& traits, bool predefin
   if (a->layout != nullptr && traits.access != Access::kAll) {
     a->groups = new std::atomic<Group*>[kGroupBuckets] {};
   }
-  a->simple = a->plain == nullptr && a->groups == nullptr && !a->layout->by_node &&
-              a->layout->partition == Partition::kEnvironment && !traits.pinned &&
-              traits.alignment <= kMallocAlignment;
+  a->simple = a->plain == nullptr && a->groups == nullptr && a->layout != nullptr &&
+              !a->layout->by_node && a->layout->partition == Partition::kEnvironment &&
+              !traits.pinned && traits.alignment <= kMallocAlignment;
   return a.release();
 }
 
@@ -195,6 +195,31 @@ Group* find_group(std::atomic<Group*>* bucket, uint64_t key) {
     if (g->key == key) return g;
   }
   return nullptr;
+}
+
+template <typename Visit>
+void each_group(Allocator* a, Visit visit) {
+  visit(&a->everyone);
+  for (unsigned i = 0; a->groups != nullptr && i < kGroupBuckets; ++i) {
+    for (Group* g = a->groups[i].load(std::memory_order_acquire); g != nullptr; g = g->next) {
+      visit(g);
+    }
+  }
+}
+
+// Under table_lock().
+template <typename Visit>
+void each_allocator(Visit visit) {
+  const auto visit_known = [&visit](const std::atomic<Allocator*>& known) {
+    Allocator* a = known.load(std::memory_order_acquire);
+    if (a != nullptr) visit(a);
+  };
+  for (const std::atomic<Allocator*>& known : predefined) visit_known(known);
+  visit_known(gnu_pinned);
+  for (size_t place = kFirstPlace; place < free_places().used; ++place) {
+    const Slot& slot = chunks[place / kChunk].load()[place % kChunk];
+    if (slot.handle.load(std::memory_order_acquire) != 0) visit(slot.allocator);
+  }
 }
 
 uint64_t group_key(Access access, Flavour flavour) {
@@ -295,11 +320,19 @@ Group* group_of_thread(Allocator* a, int flavour) {
   return made;
 }
 
+void lock_all_records() {
+  each_allocator([](Allocator* a) { each_group(a, [](Group* g) { g->lock_all(); }); });
+}
+
+void unlock_all_records() {
+  each_allocator([](Allocator* a) {
+    each_group(a, [](Group* g) { g->unlock_all(g->spread.load(std::memory_order_acquire)); });
+  });
+}
+
 uint64_t pool_in_use(Allocator* a) {
-  uint64_t sum = a->everyone.in_use();
-  for (unsigned i = 0; a->groups != nullptr && i < kGroupBuckets; ++i) {
-    for (Group* g = a->groups[i].load(); g != nullptr; g = g->next) sum += g->in_use();
-  }
+  uint64_t sum = 0;
+  each_group(a, [&sum](Group* g) { sum += g->in_use(); });
   return sum;
 }
 

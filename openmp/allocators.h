@@ -50,6 +50,10 @@ Status destroy_allocator(Handle h);
 // The group of the calling thread. Null: no memory for it.
 Group* group_of_thread(Allocator* a, int flavour);
 
+// Around fork, under table_lock() and lock_blocks(): the record lists of all allocators.
+void lock_all_records();
+void unlock_all_records();
+
 // Bytes in use of a pool, for tests and messages.
 uint64_t pool_in_use(Allocator* a);
 

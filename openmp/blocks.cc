@@ -36,19 +36,21 @@ uint64_t check_of(const Record& r) {
   return (word ^ r.size) | 1;  // never 0, the check of a dead record
 }
 
+// Held while a group gets its spread lists, so that a fork finds all lists there are.
+alloc::Mutex spreading;
+
 // One list for all, until two threads want it at the same time; then one for a few threads each.
 // An allocator that was announced as uncontended stays with one.
 RecordList* spread_list(Group* group) {
   RecordList* lists = group->spread.load(std::memory_order_acquire);
+  if (lists != nullptr) return &lists[this_thread() % kSpread];
+  alloc::LockGuard guard(spreading);
+  lists = group->spread.load(std::memory_order_acquire);
   if (lists == nullptr) {
-    auto* made = new (std::nothrow) RecordList[kSpread];
-    if (made == nullptr) return &group->first;
-    for (unsigned i = 0; i < kSpread; ++i) made[i].group = group;
-    if (group->spread.compare_exchange_strong(lists, made)) {
-      lists = made;
-    } else {
-      delete[] made;
-    }
+    lists = new (std::nothrow) RecordList[kSpread];
+    if (lists == nullptr) return &group->first;
+    for (unsigned i = 0; i < kSpread; ++i) lists[i].group = group;
+    group->spread.store(lists, std::memory_order_release);
   }
   return &lists[this_thread() % kSpread];
 }
@@ -252,7 +254,13 @@ size_t unmap_block(const void* block) {
   return length;
 }
 
-void lock_mapped_blocks() { mapped_lock.lock(); }
-void unlock_mapped_blocks() { mapped_lock.unlock(); }
+void lock_blocks() {
+  mapped_lock.lock();
+  spreading.lock();
+}
+void unlock_blocks() {
+  spreading.unlock();
+  mapped_lock.unlock();
+}
 
 }  // namespace hms::omp

@@ -74,11 +74,13 @@ struct Group {
   // Bytes of live blocks at one moment.
   uint64_t in_use();
 
+  // All lists. What lock_all() returns is for unlock_all(): more lists may come meanwhile.
+  RecordList* lock_all();
+  void unlock_all(RecordList* lists);
+
  private:
   bool try_charge(uint64_t bytes);
   bool gather_and_charge(uint64_t bytes);
-  RecordList* lock_all();
-  void unlock_all(RecordList* lists);
   template <typename Visit>
   void each_list(RecordList* lists, Visit visit);
 };
@@ -112,8 +114,8 @@ Record* mapped_record(const void* block);
 // Forgets the block; its length, 0 if it is none.
 size_t unmap_block(const void* block);
 
-// Around fork.
-void lock_mapped_blocks();
-void unlock_mapped_blocks();
+// Around fork: the table of mapped blocks, and no group gets more lists.
+void lock_blocks();
+void unlock_blocks();
 
 }  // namespace hms::omp

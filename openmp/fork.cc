@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "openmp/allocators.h"
 #include "openmp/blocks.h"
 
 namespace hms::omp {
@@ -19,17 +20,20 @@ std::recursive_mutex* the_lock() { return reinterpret_cast<std::recursive_mutex*
 // library was loaded: our locks, which are taken above its own, are also taken first here.
 void before_fork() {
   the_lock()->lock();
-  lock_mapped_blocks();
+  lock_blocks();
+  lock_all_records();
 }
 
 void after_fork() {
-  unlock_mapped_blocks();
+  unlock_all_records();
+  unlock_blocks();
   the_lock()->unlock();
 }
 
 // The owner recorded in the mutex is a thread of the parent.
 void in_child() {
-  unlock_mapped_blocks();
+  unlock_all_records();
+  unlock_blocks();
   new (storage) std::recursive_mutex;
 }
 

@@ -328,6 +328,7 @@ static void fork_in_a_busy_program(void) {
         allocator own = MAKE(omp_default_mem_space, trait(omp_atk_alignment, 256));
         opaque(omp_alloc(500, own));
         omp_destroy_allocator(own);
+        for (int i = 0; i < 1000; i++) omp_free(omp_alloc(100, h), h); /* its records are in use */
       }
     }
   }
