@@ -64,7 +64,7 @@ build() {
   say "building $preset (log: build/$preset.log)"
   local start=$SECONDS
   (cd "$top" && cmake --preset "$preset" ${configure[@]+"${configure[@]}"} &&
-    cmake --build --preset "$preset" -j "$jobs" ${targets[@]+"${targets[@]}"}) >"$log" 2>&1 || {
+    cmake --build --preset "$preset" -j "$jobs" ${targets[@]+--target "${targets[@]}"}) >"$log" 2>&1 || {
     grep -nE -A5 'error|Error' "$log" | head -n 60 >&2
     tail -n 15 "$log" >&2
     printf '%s: the %s build failed; its log is %s\n' "${0##*/}" "$preset" "$log" >&2
