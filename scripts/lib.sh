@@ -77,8 +77,10 @@ build() {
 show_failures() {
   grep -nE -A3 ': Failure$|\*\*\*Failed|: [A-Za-z]*Sanitizer|CHECK failed|^ *(not ok|FAIL)|error:' "$1" | head -n 60
   echo ...
-  tail -n 15 "$1"
+  tail -n 5 "$1"
 }
+
+check_log() { printf '%s' "$top/build/check-${1//[^A-Za-z0-9._-]/_}.log"; }
 
 # A tally of named checks. check NAME COMMAND..: status 0 passes, 77 is a skip (the reason is the last
 # line of the output), all else fails.
@@ -87,7 +89,7 @@ check() {
   local name=$1 start=$SECONDS status log
   shift
   mkdir -p "$top/build"
-  log=$top/build/check-${name//[^A-Za-z0-9._-]/_}.log
+  log=$(check_log "$name")
   "$@" >"$log" 2>&1 </dev/null
   status=$?
   case $status in
@@ -101,8 +103,7 @@ check() {
       ;;
     *)
       tally_failed+=("$name")
-      printf 'FAIL  %-28s %4d s, status %d; %s:\n' "$name" $((SECONDS - start)) "$status" "$log"
-      show_failures "$log" | sed 's/^/      /'
+      printf 'FAIL  %-28s %4d s, status %d; log: %s\n' "$name" $((SECONDS - start)) "$status" "$log"
       ;;
   esac
 }
@@ -112,7 +113,11 @@ summary() {
   local entry
   printf '\n%s: %d passed, %d failed, %d skipped\n' "$1" "${#tally_passed[@]}" \
     "${#tally_failed[@]}" "${#tally_skipped[@]}"
-  for entry in ${tally_failed[@]+"${tally_failed[@]}"}; do printf '  failed:  %s\n' "$entry"; done
   for entry in ${tally_skipped[@]+"${tally_skipped[@]}"}; do printf '  skipped: %s\n' "$entry"; done
+  # The reasons last: a record of a long run often keeps only its end.
+  for entry in ${tally_failed[@]+"${tally_failed[@]}"}; do
+    printf '  failed:  %s\n' "$entry"
+    show_failures "$(check_log "$entry")" | sed 's/^/      /'
+  done
   [ "${#tally_failed[@]}" = 0 ] && [ "${#tally_passed[@]}" -gt 0 ]
 }

@@ -16,14 +16,19 @@
 namespace hms::hbind::testing {
 
 // An anonymous private mapping, between two pages that nobody can touch: a write beyond it would
-// show.
+// show. It begins with a huge page: where the parts of a plan meet depends on the next such border.
 class Memory {
  public:
   explicit Memory(size_t pages, int protection = PROT_READ | PROT_WRITE)
       : pages_(pages), mapped_(pages + 2, true) {
-    base_ = static_cast<char*>(
-        mmap(nullptr, (pages + 2) * os::kPageSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    EXPECT_NE(base_, MAP_FAILED);
+    size_t bytes = (pages + 2) * os::kPageSize;
+    auto* wide = static_cast<char*>(
+        mmap(nullptr, bytes + os::kHugePageSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    EXPECT_NE(wide, MAP_FAILED);
+    size_t ahead = os::kHugePageSize - reinterpret_cast<uintptr_t>(wide) % os::kHugePageSize;
+    base_ = wide + ahead - os::kPageSize;
+    if (base_ > wide) munmap(wide, static_cast<size_t>(base_ - wide));
+    munmap(base_ + bytes, os::kHugePageSize - static_cast<size_t>(base_ - wide));
     // One huge page would make all of its small pages exist at once.
     madvise(base_, (pages + 2) * os::kPageSize, MADV_NOHUGEPAGE);
     EXPECT_EQ(mprotect(page(0), pages * os::kPageSize, protection), 0);
