@@ -84,7 +84,8 @@ void start() {
   if (reserve_region()) make_default_placement();
   // The first call makes jemalloc register its fork handlers. Handlers that prepare run in reverse
   // order of registration, so ours, registered after it, take our locks before jemalloc's.
-  hmsje_dallocx(internal_allocate(16), MALLOCX_TCACHE_NONE);
+  void* first = internal_allocate(16);
+  if (first != nullptr) hmsje_dallocx(first, MALLOCX_TCACHE_NONE);
   pthread_atfork(before_fork, after_fork_parent, child_of_fork);
   look_at_machine();
   start_thread_caches();

@@ -18,6 +18,8 @@ done
 # so that the allocator's own definition takes its place.
 echo "je_opt_cache_oblivious hmsje_opt_cache_oblivious" >>"$work/rename"
 echo hmsje_opt_cache_oblivious >>"$work/keep"
+# Its mmap() and munmap() are ours, for the one refusal that it does not bear: jemalloc_start.cc.
+printf '%s\n' "mmap hmsje_mmap" "munmap hmsje_munmap" >>"$work/rename"
 ld -r -o "$work/all.o" "$work"/*.o
 # First rename, then localize: objcopy applies --keep-global-symbols to the old names otherwise.
 objcopy --redefine-syms="$work/rename" "$work/all.o" "$work/renamed.o"

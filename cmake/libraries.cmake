@@ -1,10 +1,12 @@
 # The shared libraries. Each is complete in itself: under LD_PRELOAD the preloaded one's hms_* symbols win
 # (same HMS_1.0 versions), so a program linked with libhms.so and run under libhms_malloc.so has one allocator.
+# None is ever unloaded: handlers of fork and of thread exit, and whoever frees a block, call into its code.
 # libstdc++ is private to each, so a preloaded library does not load it into C programs.
 function(hms_shared_library name map)
   add_library(${name} SHARED $<TARGET_OBJECTS:hms_runtime> $<TARGET_OBJECTS:hms_allocator> ${ARGN})
   target_link_libraries(${name} PRIVATE hms_options ${HMS_JEMALLOC_OBJECT} pthread dl m)
-  target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,-z,relro,-z,now -Wl,--no-undefined
+  target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,-z,relro,-z,now,-z,nodelete
+                      -Wl,--no-undefined
                       -Wl,--version-script=${PROJECT_SOURCE_DIR}/${map} -Wl,--exclude-libs,ALL)
   set_target_properties(${name} PROPERTIES LINK_DEPENDS ${PROJECT_SOURCE_DIR}/${map})
 endfunction()
@@ -16,8 +18,7 @@ if(NOT HMS_SANITIZE)
 
   # The interposer; not built with sanitizers, which bring an allocator of their own.
   hms_shared_library(hms_malloc cmake/hms_malloc.map ${HMS_ENTRY_SOURCES})
-  # Our own calls of malloc and operator new stay inside, whoever interposes them; and a process that has blocks of
-  # ours can never unload the code that frees them.
-  target_link_options(hms_malloc PRIVATE -Wl,-Bsymbolic-functions -Wl,-z,nodelete)
+  # Our own calls of malloc and operator new stay inside, whoever interposes them.
+  target_link_options(hms_malloc PRIVATE -Wl,-Bsymbolic-functions)
   set_target_properties(hms_malloc PROPERTIES OUTPUT_NAME hms_malloc)
 endif()

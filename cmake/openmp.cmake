@@ -13,7 +13,7 @@ target_link_libraries(hms_openmp PUBLIC hms_options)
 if(NOT HMS_SANITIZE)
   hms_shared_library(hms_omp cmake/hms_omp.map $<TARGET_OBJECTS:hms_openmp> ${HMS_ENTRY_SOURCES}
                      ${HMS_OPENMP_ENTRY_SOURCES})
-  target_link_options(hms_omp PRIVATE -Wl,-Bsymbolic-functions -Wl,-z,nodelete)
+  target_link_options(hms_omp PRIVATE -Wl,-Bsymbolic-functions)
   set_target_properties(hms_omp PROPERTIES OUTPUT_NAME hms_omp)
 
   # Looked up by name: libomp asks for libmemkind.so, libgomp for libmemkind.so.0. In a folder of its own, which a

@@ -18,10 +18,21 @@ void* request(size_t size, size_t alignment, const void* caller) {
                         : hms::entry::allocate_aligned(alignment, size, caller);
 }
 
-// The new-handler loop, after the first failure. Not to be called under anything that needs
-// unwinding: exceptions of the host's runtime pass through.
+// Bounds of this library, from the linker.
+extern "C" const char __ehdr_start[] __attribute__((visibility("hidden")));
+extern "C" const char _end[] __attribute__((visibility("hidden")));
+
+bool is_our_code(const void* caller) {
+  const auto* at = static_cast<const char*>(caller);
+  return at >= __ehdr_start && at < _end;
+}
+
+// The new-handler loop, after the first failure. Our own code catches what our own runtime throws;
+// the host's would be a stranger to it, if there is one at all. Not to be called under anything
+// that needs unwinding: exceptions of the host's runtime pass through.
 __attribute__((noinline, cold)) void* retry_or_throw(size_t size, size_t alignment,
                                                      const void* caller) {
+  if (is_our_code(caller)) throw std::bad_alloc();
   for (;;) {
     std::new_handler handler = hms::entry::host_new_handler();
     if (handler == nullptr) {

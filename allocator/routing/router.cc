@@ -1,6 +1,8 @@
 // The router: reads the configuration, and answers route(). See router.h and docs/rules.md.
 #include "allocator/routing/router.h"
 
+#include <stdlib.h>
+
 #include <exception>
 #include <memory>
 #include <utility>
@@ -29,6 +31,8 @@ using alloc::PlacementId;
 constexpr uint32_t kRequestsPerNameCheck = 256;
 // Verdict tables by thread mask. Threads beyond that many different masks ask the rules each time.
 constexpr size_t kVerdictTables = 16;
+// What reading a configuration needs at least.
+constexpr size_t kProbeBytes = size_t{16} << 10;
 
 struct SharedVerdicts {
   std::atomic<uint32_t> state{0};  // 0 free, 1 being filled, 2 valid
@@ -191,6 +195,13 @@ void configure() {
 void init() {
   stats_init();
   prepare_finish();
+  // Where there is no memory at all, there is none for an exception either.
+  void* probe = malloc(kProbeBytes);
+  if (probe == nullptr) {
+    log(LogLevel::kWarning, "no memory to read the configuration; going on without it");
+    return;
+  }
+  free(probe);
   try {
     configure();
   } catch (const std::exception& failure) {
