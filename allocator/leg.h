@@ -24,7 +24,8 @@ struct Depot;
 struct Arena {
   extent_hooks_t hooks;
   Leg* leg;
-  unsigned index;  // jemalloc's
+  unsigned index;    // jemalloc's
+  HmsjeArena* made;  // the arena itself
 };
 
 // What does not change after registration.
@@ -76,5 +77,7 @@ Account* account_of(const Leg& leg, uintptr_t address);
 // The arena of a leg for threads with this slot, made at first use. Null when jemalloc has no
 // memory.
 Arena* arena_of(Leg* leg, unsigned slot);
+// While nobody uses the arena: gives back what is only zeros in its records.
+void shed_zero_pages(HmsjeArena* arena);
 
 }  // namespace hms::alloc

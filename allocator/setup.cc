@@ -50,7 +50,9 @@ void count_nodes() {
   os::NodeMask mask;
   if (os::allowed_nodes(&mask) == 0) {
     unsigned count = 0;
-    for (unsigned long word : mask.words) count += static_cast<unsigned>(__builtin_popcountl(word));
+    for (unsigned long word : mask.words) {
+      for (; word != 0; word &= word - 1) ++count;
+    }
     if (count > 0) machine.nodes = count;
   }
   char text[512];
@@ -85,7 +87,10 @@ void start() {
   // The first call makes jemalloc register its fork handlers. Handlers that prepare run in reverse
   // order of registration, so ours, registered after it, take our locks before jemalloc's.
   void* first = internal_allocate(16);
-  if (first != nullptr) hmsje_dallocx(first, MALLOCX_TCACHE_NONE);
+  if (first != nullptr) {
+    hmsje_dallocx(first, MALLOCX_TCACHE_NONE);
+    shed_zero_pages(hmsje_arenas[0]);
+  }
   pthread_atfork(before_fork, after_fork_parent, child_of_fork);
   look_at_machine();
   start_thread_caches();

@@ -20,22 +20,19 @@ uint64_t charged_in_all() {
   return sum;
 }
 
-// Tells one arena, or all of them.
-void purge(unsigned index, const char* how) {
-  size_t mib[3];
-  size_t depth = 3;
-  if (hmsje_mallctlnametomib(how, mib, &depth) != 0) return;
-  mib[1] = index;
-  hmsje_mallctlbymib(mib, depth, nullptr, nullptr, nullptr, 0);
+// `all`: everything that is free goes; else what was free for long enough. No data of jemalloc
+// about the thread: many threads never need them.
+void decay_arenas(Leg* leg, bool all) {
+  for (std::atomic<Arena*>& cell : leg->arenas) {
+    Arena* arena = cell.load(std::memory_order_acquire);
+    if (arena != nullptr) hmsje_arena_decay(nullptr, arena->made, false, all);
+  }
 }
 
 // Free memory of a leg back to the system: from the centrals to jemalloc, and on.
 void purge_leg(Leg* leg) {
   drain_leg(leg);
-  for (std::atomic<Arena*>& cell : leg->arenas) {
-    Arena* arena = cell.load(std::memory_order_acquire);
-    if (arena != nullptr) purge(arena->index, "arena.0.purge");
-  }
+  decay_arenas(leg, true);
 }
 
 bool charges(const Leg& leg, const Account* account) {
@@ -67,10 +64,12 @@ bool reclaim(const Leg& leg) {
 }
 
 void tidy() {
-  for_each_leg(settle_leg);
-  // Arenas give back what has decayed when they are used; the slab layer may leave them alone for
-  // long.
-  purge(MALLCTL_ARENAS_ALL, "arena.0.decay");
+  for_each_leg([](Leg* leg) {
+    settle_leg(leg);
+    // Arenas give back what has decayed when they are used; the slab layer may leave them alone for
+    // long.
+    decay_arenas(leg, false);
+  });
 }
 
 bool trim() {

@@ -20,7 +20,25 @@ echo "je_opt_cache_oblivious hmsje_opt_cache_oblivious" >>"$work/rename"
 echo hmsje_opt_cache_oblivious >>"$work/keep"
 # Its mmap() and munmap() are ours, for the one refusal that it does not bear: jemalloc_start.cc.
 printf '%s\n' "mmap hmsje_mmap" "munmap hmsje_munmap" >>"$work/rename"
-ld -r -o "$work/all.o" "$work"/*.o
+# Functions behind mallctl that the allocator calls itself (allocator/jemalloc.h says why).
+for n in arena_decay arena_init arena_retain_grow_limit_get_set arenas narenas_total_get tsd_tls; do
+  echo "je_$n hmsje_$n" >>"$work/rename"
+  echo "hmsje_$n" >>"$work/keep"
+done
+# Code that every process runs lies together, apart from what few ever run (controls, profiles, the
+# printing of statistics): the kernel maps 64 KiB around each page of code that is touched. Of ctl its
+# end is run, so the rest follows that.
+seldom="buf_writer ckh hpdata inspect log prof_data prof_log prof_recent prof_stats prof_sys sec ctl"
+apart=""
+for n in $seldom; do
+  mv "$work/$n.pic.o" "$work/$n.seldom"
+  apart="$apart $work/$n.seldom"
+done
+for f in "$work"/*.o $apart; do
+  objcopy --rename-section .text.unlikely=.text.seldom "$f"
+done
+# shellcheck disable=SC2086 # a list of files
+ld -r -o "$work/all.o" $apart "$work"/*.o
 # First rename, then localize: objcopy applies --keep-global-symbols to the old names otherwise.
 objcopy --redefine-syms="$work/rename" "$work/all.o" "$work/renamed.o"
 objcopy --keep-global-symbols="$work/keep" "$work/renamed.o" "$work/local.o"

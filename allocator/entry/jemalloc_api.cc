@@ -120,22 +120,25 @@ HMS_ENTRY size_t nallocx(size_t size, int flags) {
 }
 
 HMS_ENTRY int mallctlnametomib(const char* name, size_t* mib, size_t* depth) {
+  hms::alloc::share_controls();
   return hmsje_mallctlnametomib(name, mib, depth);
 }
 
 HMS_ENTRY int mallctlbymib(const size_t* mib, size_t depth, void* oldp, size_t* oldlenp, void* newp,
                            size_t newlen) {
+  hms::alloc::share_controls();
   return hms::entry::arena_control({mib, depth, oldp, oldlenp, newp, newlen});
 }
 
 HMS_ENTRY int mallctl(const char* name, void* oldp, size_t* oldlenp, void* newp, size_t newlen) {
   size_t mib[8];
   size_t depth = sizeof(mib) / sizeof(mib[0]);
-  const int error = hmsje_mallctlnametomib(name, mib, &depth);
+  const int error = mallctlnametomib(name, mib, &depth);
   return error != 0 ? error : mallctlbymib(mib, depth, oldp, oldlenp, newp, newlen);
 }
 
 HMS_ENTRY void malloc_stats_print(void (*write)(void*, const char*), void* opaque,
                                   const char* options) {
+  hms::alloc::share_controls();
   hmsje_malloc_stats_print(write, opaque, options);
 }
