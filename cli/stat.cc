@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "cli/command.h"
+#include "cli/pages.h"
 #include "cli/report.h"
 #include "runtime/support/os_files.h"
 #include "runtime/support/stats_files.h"
@@ -28,41 +29,6 @@ struct StatOptions {
 };
 
 void say(const std::string& text) { fprintf(stderr, "hms stat: %s\n", text.c_str()); }
-
-std::vector<StatsFile> pages_of(unsigned user) {
-  std::vector<StatsFile> files = list_all_stats(user);
-  const char* dir = secure_getenv("HMS_STATS_DIR");
-  if (dir != nullptr) {
-    for (const StatsFile& file : list_stats(dir, user)) files.push_back(file);
-  }
-  return files;
-}
-
-// The page of a running process, or a message that says what is in the way.
-Result<StatsFile> find_page(int pid, unsigned* user) {
-  std::string who = "process " + std::to_string(pid);
-  int r = os::process_owner(pid, user);
-  if (r != 0 && !os::process_exists(pid)) return Status(HMS_ENODEV, "there is no " + who);
-  if (r != 0) return Status(HMS_EIO, "/proc does not tell whose " + who + " is; is it mounted?");
-  bool reused = false;
-  for (const StatsFile& file : pages_of(*user)) {
-    if (file.pid != pid || file.replaced) continue;
-    if (is_running(pid, file.start_time)) return file;
-    reused = true;
-  }
-  if (reused) {
-    return Status(HMS_ENODEV, who +
-                                  " is not the one that libhms knew under this number: that one "
-                                  "has ended, and the number was given away again");
-  }
-  if (*user != geteuid() && geteuid() != 0) {
-    return Status(HMS_EPERM, who + " belongs to user " + std::to_string(*user) +
-                                 "; run as that user or as root");
-  }
-  return Status(HMS_ENODEV, who +
-                                " has no counters: it runs without libhms, or has hardly "
-                                "allocated yet. Start it with `hms run`");
-}
 
 Result<ProcessReport> look(const StatsFile& file, unsigned user, bool verify) {
   Result<ProcessStats> stats = read_stats(file, user);
@@ -169,12 +135,7 @@ void setup(CLI::App& app) {
   auto options = std::make_shared<StatOptions>();
   CLI::App* sub = app.add_subcommand("stat", "Show where the memory of running programs is");
   sub->footer("Without PID: the processes of this user that run under libhms.");
-  sub->add_option("PID", options->pid, "Process to look at")->check([](const std::string& word) {
-    // Process numbers have at most seven digits.
-    const bool fine = word.find_first_not_of("0123456789") == std::string::npos &&
-                      word.size() < 8 && word.find_first_not_of('0') != std::string::npos;
-    return fine ? std::string() : "'" + word + "' is not the number of a process";
-  });
+  add_pid(sub, &options->pid, "Process to look at");
   auto* watch = sub->add_option("--watch", options->watch,
                                 "Again and again, every SECONDS (2), until Ctrl-C or its end")
                     ->type_name("SECONDS")

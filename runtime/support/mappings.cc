@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mempolicy.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -44,6 +45,7 @@ bool parse_line(const char* line, Mapping* out) {
   out->begin = begin;
   out->end = end;
   out->writable = at[2] == 'w';
+  out->executable = at[3] == 'x';
   out->shared = at[4] == 's';
   at += 5;
   for (int field = 0; field < 2; ++field) {  // offset and device
@@ -100,6 +102,17 @@ int visit_mappings(uintptr_t begin, uintptr_t end, MappingVisitor visit, void* c
   // /proc/self is the first thread, whose maps are empty once it has ended before the others.
   int fd = open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
   if (fd < 0) fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  int r = scan_file(fd, Scan{begin, end, visit, context});
+  close(fd);
+  return r;
+}
+
+int visit_mappings_of(int pid, uintptr_t begin, uintptr_t end, MappingVisitor visit,
+                      void* context) {
+  char path[32];
+  snprintf(path, sizeof path, "/proc/%d/maps", pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -errno;
   int r = scan_file(fd, Scan{begin, end, visit, context});
   close(fd);

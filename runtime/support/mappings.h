@@ -12,6 +12,7 @@ struct Mapping {
   uintptr_t begin = 0;
   uintptr_t end = 0;
   bool writable = false;
+  bool executable = false;
   bool shared = false;
   bool anonymous = false;  // no file behind it
 };
@@ -20,6 +21,8 @@ struct Mapping {
 // false. -errno if /proc does not tell.
 using MappingVisitor = bool (*)(void* context, const Mapping& mapping);
 int visit_mappings(uintptr_t begin, uintptr_t end, MappingVisitor visit, void* context);
+// The same of another process, with the right to read its memory.
+int visit_mappings_of(int pid, uintptr_t begin, uintptr_t end, MappingVisitor visit, void* context);
 
 // out[i] & 1: page i exists (for files: is cached). -ENOMEM if the range has a hole.
 int resident(void* addr, size_t bytes, unsigned char* out);

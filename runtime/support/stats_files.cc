@@ -110,7 +110,7 @@ bool is_replaced(const ProcessStats& stats) {
   return now != stats.stack_start;
 }
 
-Result<ProcessStats> read_stats(const StatsFile& file, unsigned user) {
+Result<std::vector<char>> read_page(const StatsFile& file, unsigned user) {
   int dir = os::open_private_dir(file.dir.c_str(), user, false);
   if (dir < 0) {
     return Status(dir == -EPERM ? HMS_EPERM : HMS_EIO,
@@ -119,9 +119,19 @@ Result<ProcessStats> read_stats(const StatsFile& file, unsigned user) {
   std::vector<char> page(sizeof(StatsPage));
   int bytes = os::read_owned_file(dir, file.name.c_str(), user, page.data(), page.size());
   os::close_file(dir);
+  if (bytes < 0) {
+    return Status(HMS_EIO,
+                  "cannot read " + file.dir + "/" + file.name + ": " + strerrordesc_np(-bytes));
+  }
+  page.resize(static_cast<size_t>(bytes));
+  return page;
+}
+
+Result<ProcessStats> read_stats(const StatsFile& file, unsigned user) {
+  Result<std::vector<char>> page = read_page(file, user);
+  if (!page.ok()) return page.status();
   std::string path = file.dir + "/" + file.name;
-  if (bytes < 0) return Status(HMS_EIO, "cannot read " + path + ": " + strerrordesc_np(-bytes));
-  Result<ProcessStats> stats = parse_stats(page.data(), static_cast<size_t>(bytes));
+  Result<ProcessStats> stats = parse_stats(page.value().data(), page.value().size());
   if (!stats.ok()) return Status(HMS_EIO, path + ": " + stats.status().message());
   if (stats.value().pid != file.pid || stats.value().start_time != file.start_time) {
     return Status(HMS_EIO, path + ": names another process (" + std::to_string(stats.value().pid) +

@@ -35,7 +35,9 @@ bool is_running(int pid, uint64_t start_time);
 // past.
 bool is_replaced(const ProcessStats& stats);
 
-// Reads a page; fails also when it names another process than its file name does.
+// Reads a page as it is: at most one StatsPage.
+Result<std::vector<char>> read_page(const StatsFile& file, unsigned user);
+// Reads and decodes a page; fails also when it names another process than its file name does.
 Result<ProcessStats> read_stats(const StatsFile& file, unsigned user);
 
 void remove_stats(const StatsFile& file, unsigned user);

@@ -1,10 +1,12 @@
-// Fuzzes the reader of counter pages: a page that a hostile process wrote.
+// Fuzzes the reader and the checker of counter pages: a page that a hostile process wrote.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <vector>
 
+#include "runtime/support/consistency.h"
 #include "runtime/support/counters.h"
 #include "runtime/support/stats_reader.h"
 
@@ -25,6 +27,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (const hms::WindowStats& window : stats.value().windows) {
     if (window.target >= stats.value().targets.size()) abort();
     if (window.base + window.bytes > uint64_t{1} << 57) abort();
+  }
+  if (hms::check_page(data, size).empty() && size < sizeof page) abort();
+  for (const std::string& what : hms::check_page(page, sizeof page)) {
+    if (what.empty()) abort();
   }
   return 0;
 }

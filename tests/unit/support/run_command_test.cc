@@ -10,6 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "runtime/support/counters.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -313,6 +315,59 @@ TEST_F(CommandTest, StatTellsAReusedNumberApart) {
   Outcome outcome = hms("stat " + pid, "HMS_STATS_DIR=" + dir_);
   EXPECT_EQ(outcome.code(), 1);
   EXPECT_NE(outcome.err.find("the number was given away again"), std::string::npos) << outcome.err;
+}
+
+// Over the counters of a program that runs: in order, then with numbers that cannot be, then with
+// noise. The command tells, and neither crashes nor is fooled into an answer of 0.
+TEST_F(CommandTest, CheckTellsDamagedCounters) {
+  NEED_LIBRARY();
+  pid_t child = start(
+      "run --rule local -- perl -e '@a = map { \"x\" x 10000 } 1..1000; "
+      "open F, \">" +
+          dir_ + "/ready\"; close F; sleep 60'",
+      "HMS_STATS_DIR=" + dir_);
+  while (!fs::exists(dir_ + "/ready")) usleep(10000);
+  const std::string arguments = "check " + std::to_string(child);
+  const std::string environment = "HMS_STATS_DIR=" + dir_;
+  Outcome outcome = hms(arguments + " --json", environment);
+  EXPECT_EQ(outcome.code(), 0) << outcome.out << outcome.err;
+  auto report = nlohmann::json::parse(outcome.out, nullptr, false);
+  EXPECT_EQ(report["consistent"], true);
+  EXPECT_GT(report["resident_pages"], 2000);
+
+  std::string page;
+  for (const auto& entry : fs::directory_iterator(dir_)) {
+    if (entry.path().filename().string().find(std::to_string(child) + "-") == 0)
+      page = entry.path();
+  }
+  ASSERT_NE(page, "");
+  std::fstream file(page, std::ios::in | std::ios::out | std::ios::binary);
+  const size_t window = offsetof(::hms::StatsPage, windows);
+  const uint64_t odd = 0x12345;
+  file.seekp(static_cast<std::streamoff>(window));
+  file.write(reinterpret_cast<const char*>(&odd), sizeof odd);
+  file.flush();
+  outcome = hms(arguments, environment);
+  EXPECT_EQ(outcome.code(), 3) << outcome.out << outcome.err;
+  EXPECT_NE(outcome.out.find("window 0 lies nowhere"), std::string::npos) << outcome.out;
+
+  uint32_t seed = 1;
+  for (int round = 0; round < 5; ++round) {
+    const size_t first = offsetof(::hms::StatsPage, targets);
+    std::string noise(sizeof(::hms::StatsPage) - first, 0);
+    for (char& c : noise) c = static_cast<char>((seed = seed * 1664525U + 1013904223U) >> 24);
+    file.seekp(static_cast<std::streamoff>(first));
+    file.write(noise.data(), static_cast<std::streamsize>(noise.size()));
+    file.flush();
+    EXPECT_EQ(hms(arguments + " --json", environment).code(), 3);
+    EXPECT_EQ(hms("stat " + std::to_string(child), environment).code(), 0);
+  }
+  kill(child, SIGKILL);
+  int status = 0;
+  waitpid(child, &status, 0);
+  outcome = hms(arguments, environment);
+  EXPECT_EQ(outcome.code(), 1);
+  EXPECT_NE(outcome.err.find("hms check: there is no process"), std::string::npos) << outcome.err;
 }
 
 }  // namespace

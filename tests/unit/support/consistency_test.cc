@@ -1,0 +1,154 @@
+// What contradicts itself or the kernel is told; what does not, is not.
+#include "runtime/support/consistency.h"
+
+#include <gtest/gtest.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <functional>
+#include <memory>
+
+#include "runtime/support/os.h"
+
+namespace hms {
+namespace {
+
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+
+class ConsistencyTest : public ::testing::Test {
+ protected:
+  // Two targets, a window of each, in order.
+  ConsistencyTest() {
+    page_->magic = kStatsMagic;
+    page_->version = kStatsVersion;
+    page_->bytes = sizeof(StatsPage);
+    page_->pid = getpid();
+    page_->state.store(1);
+    for (uint32_t i = 0; i < 2; ++i) {
+      TargetCounters& t = page_->targets[i];
+      strcpy(t.key, i == 0 ? "default" : "node:0");
+      t.node = static_cast<int>(i) - 1;
+      t.quota.store(UINT64_MAX);
+      t.allocated.store(3 * kMiB);
+      t.freed.store(kMiB);
+      t.charged.store(2 * kMiB);
+      t.charged_peak.store(4 * kMiB);
+      t.used.store(1);
+      WindowRecord& w = page_->windows[i];
+      w.base.store((uint64_t{1} << 40) + i * 64 * kMiB);
+      w.bytes.store(64 * kMiB);
+      w.frontier.store(2 * kMiB);
+      w.target.store(i);
+    }
+  }
+
+  Contradictions check() const { return check_page(page_.get(), sizeof(StatsPage)); }
+
+  std::unique_ptr<StatsPage> page_ = std::make_unique<StatsPage>();
+};
+
+TEST_F(ConsistencyTest, APageInOrderHasNoContradictions) {
+  EXPECT_EQ(check(), Contradictions());
+  EXPECT_EQ(check_page(std::make_unique<char[]>(8).get(), 8).size(), 1u);
+  page_->version = 7;
+  EXPECT_EQ(check().size(), 1u);
+}
+
+TEST_F(ConsistencyTest, EachContradictionIsTold) {
+  const struct {
+    const char* words;
+    std::function<void(StatsPage*)> damage;
+  } kCases[] = {
+      {"names no process", [](StatsPage* p) { p->pid = 0; }},
+      {"neither running nor exited", [](StatsPage* p) { p->state.store(9); }},
+      {"neither used nor free", [](StatsPage* p) { p->targets[5].used.store(2); }},
+      {"follows a free one", [](StatsPage* p) { p->targets[3].used.store(1); }},
+      {"no proper key", [](StatsPage* p) { p->targets[1].key[0] = '\n'; }},
+      {"no proper key", [](StatsPage* p) { memset(p->targets[1].key, 'x', 48); }},
+      {"the same key", [](StatsPage* p) { strcpy(p->targets[1].key, "default"); }},
+      {"a node that cannot be", [](StatsPage* p) { p->targets[1].node = 1 << 20; }},
+      {"neither emulated nor real", [](StatsPage* p) { p->targets[1].emulated = 3; }},
+      {"impossible number committed",
+       [](StatsPage* p) { p->targets[0].charged.store(UINT64_MAX); }},
+      {"more freed than", [](StatsPage* p) { p->targets[0].freed.store(4 * kMiB); }},
+      {"more allocated than", [](StatsPage* p) { p->targets[0].freed.store(0); }},
+      {"more committed than", [](StatsPage* p) { p->targets[0].charged_peak.store(kMiB); }},
+      {"lies nowhere", [](StatsPage* p) { p->windows[0].base.fetch_add(1); }},
+      {"lies nowhere", [](StatsPage* p) { p->windows[0].bytes.store(UINT64_MAX); }},
+      {"more in use than it has", [](StatsPage* p) { p->windows[0].frontier.store(65 * kMiB); }},
+      {"belongs to no target", [](StatsPage* p) { p->windows[1].target.store(1000); }},
+      {"stripes of parts", [](StatsPage* p) { p->windows[1].stripe.store(100); }},
+      {"alternates with target 9", [](StatsPage* p) { p->windows[1].stripe_targets.store(512); }},
+      {"overlap", [](StatsPage* p) { p->windows[1].base.fetch_sub(32 * kMiB); }},
+  };
+  for (const auto& c : kCases) {
+    auto damaged = std::make_unique<StatsPage>();
+    memcpy(static_cast<void*>(damaged.get()), page_.get(), sizeof(StatsPage));
+    c.damage(damaged.get());
+    Contradictions found = check_page(damaged.get(), sizeof(StatsPage));
+    bool told = false;
+    for (const std::string& what : found) told = told || what.find(c.words) != std::string::npos;
+    EXPECT_TRUE(told) << c.words;
+  }
+}
+
+TEST_F(ConsistencyTest, OnlyWhatLastsIsMeant) {
+  EXPECT_EQ(lasting({"a", "b", "c"}, {"c", "a", "d"}), (Contradictions{"a", "c"}));
+}
+
+// Windows of this process itself, over mappings that the test makes.
+class KernelConsistencyTest : public ConsistencyTest {
+ protected:
+  KernelConsistencyTest() {
+    memory_ = static_cast<char*>(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    madvise(memory_, kBytes, MADV_NOHUGEPAGE);
+    page_->windows[1].base.store(0);
+    page_->windows[0].base.store(reinterpret_cast<uintptr_t>(memory_));
+    page_->windows[0].bytes.store(kBytes);
+    page_->windows[0].frontier.store(kBytes);
+  }
+  ~KernelConsistencyTest() override { munmap(memory_, kBytes); }
+
+  Contradictions against_kernel(uint64_t* resident = nullptr) {
+    Result<KernelCheck> check = check_kernel(getpid(), *page_, *page_, 10);
+    if (!check.ok()) return {check.status().message()};
+    if (resident != nullptr) *resident = check.value().resident_pages;
+    return check.value().contradictions;
+  }
+
+  static constexpr size_t kBytes = 16 * kMiB;
+  char* memory_;
+};
+
+TEST_F(KernelConsistencyTest, PagesWithinWhatIsCommitted) {
+  memset(memory_, 1, kMiB);
+  uint64_t resident = 0;
+  EXPECT_EQ(against_kernel(&resident), Contradictions());
+  EXPECT_EQ(resident, kMiB / os::kPageSize);
+}
+
+TEST_F(KernelConsistencyTest, PagesThatNobodyCommitted) {
+  memset(memory_, 1, 8 * kMiB);
+  Contradictions found = against_kernel();
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0], "target 0: more resident than is committed");
+}
+
+TEST_F(KernelConsistencyTest, HolesAndForeignMappings) {
+  munmap(memory_ + kMiB, kMiB);
+  EXPECT_EQ(against_kernel(), Contradictions{"window 0 in use: not all of it is mapped"});
+  mmap(memory_ + kMiB, kMiB, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  EXPECT_EQ(against_kernel(), Contradictions{"window 0 in use: not private memory"});
+  mmap(memory_ + kMiB, kMiB, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  EXPECT_EQ(against_kernel(), Contradictions{"window 0 in use: it can be executed"});
+}
+
+TEST_F(KernelConsistencyTest, AProcessThatIsGone) {
+  Result<KernelCheck> check = check_kernel(0x7ffffff0, *page_, *page_, 10);
+  EXPECT_EQ(check.status().code(), HMS_ENODEV);
+}
+
+}  // namespace
+}  // namespace hms
