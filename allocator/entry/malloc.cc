@@ -30,12 +30,16 @@ size_t round_up_to_pages(size_t size) {
 }
 
 // glibc 2.36's rule: size 0 frees, and the null pointer that comes back is no failure.
-void* realloc_glibc(void* block, size_t size, const void* caller) {
-  if (fits_as_it_is(block, size)) return block;
+__attribute__((noinline)) void* realloc_slow(void* block, size_t size, const void* caller) {
   if (block == nullptr) return allocate(size, caller);
   if (size != 0) return reallocate(block, size, caller);
   release_slow(block);
   return nullptr;
+}
+
+inline void* realloc_glibc(void* block, size_t size, const void* caller) {
+  void* hit = reallocate_hit(block, size);
+  return __builtin_expect(hit != nullptr, 1) ? hit : realloc_slow(block, size, caller);
 }
 
 // Failure leaves errno alone, too.

@@ -131,7 +131,7 @@ void release_slow(void* block) {
   }
 }
 
-size_t usable(const void* block) {
+size_t usable_slow(const void* block) {
   if (block == nullptr) return 0;
   return alloc::owns(block) ? alloc::usable_size(block) : foreign_usable_size(block);
 }
