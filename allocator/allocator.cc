@@ -19,23 +19,29 @@ namespace {
 // jemalloc resizes in place only from its large classes on.
 constexpr size_t kMinResizable = size_t{16} << 10;
 
-// From here on a block of a page-multiple class is page aligned, and slabs start on pages; beyond,
-// jemalloc must be told.
+// Blocks above kMaxCachedSize start on pages; beyond, jemalloc must be told.
 constexpr size_t kNaturalAlignment = os::kPageSize;
 
 bool is_bootstrap(const void* block) {
   return page_mark(reinterpret_cast<uintptr_t>(block)) == kBootstrapMark;
 }
 
-// The smallest cached class whose blocks all have the alignment: a multiple of it, since slabs
-// start on pages. kCachedClasses if there is none.
+// The cached class whose blocks all have the alignment; kCachedClasses if there is none.
 unsigned aligned_class(size_t alignment, size_t size) {
-  if (alignment > kNaturalAlignment || size > kMaxCachedSize) return kCachedClasses;
-  unsigned size_class = cached_class(size > alignment ? size : alignment);
-  while (size_class < kCachedClasses && (kClassSizes[size_class] & (alignment - 1)) != 0) {
-    ++size_class;
+  const size_t rounded = naturally_aligned(alignment, size == 0 ? 1 : size);
+  return rounded <= kMaxCachedSize ? cached_class(rounded) : kCachedClasses;
+}
+
+// A block of jemalloc's. Below kMaxCachedSize it counts as one of the class in whose bin the next
+// such request will look for it (allocate_aligned_or); what jemalloc gives may be larger.
+Request aligned_request(size_t alignment, size_t size) {
+  const int flags = static_cast<int>(MALLOCX_ALIGN(alignment));
+  const size_t rounded = rounded_to(alignment, size);
+  if (rounded > kMaxCachedSize) {
+    return {size == 0 ? 1 : size, class_of(good_size(size, alignment)), flags};
   }
-  return size_class;
+  const unsigned size_class = cached_class(rounded);
+  return {class_size(size_class), size_class, flags};
 }
 
 void* take_one(const Request& request, PlacementId placement) {
@@ -117,10 +123,10 @@ void* allocate_aligned(size_t alignment, size_t size, PlacementId placement) {
   if (impossible(size) || alignment > kMaxAlignment) return nullptr;
   unsigned size_class = aligned_class(alignment, size);
   if (size_class < kCachedClasses) return allocate_class(size_class, placement);
-  if (alignment <= kNaturalAlignment) return allocate_large(size, placement, 0);
-  size_class = class_of(good_size(size, alignment));
-  int flags = static_cast<int>(MALLOCX_ALIGN(alignment));
-  return take_one({size == 0 ? 1 : size, size_class, flags}, placement);
+  if (alignment <= kNaturalAlignment && size > kMaxCachedSize) {
+    return allocate_large(size, placement, 0);
+  }
+  return take_one(aligned_request(alignment, size), placement);
 }
 
 void* reallocate(void* block, size_t size, PlacementId placement) {
@@ -129,7 +135,7 @@ void* reallocate(void* block, size_t size, PlacementId placement) {
   if (impossible(size)) return nullptr;
   if (placement_of(block) == placement && mark != kBootstrapMark) {
     if (class_of(size) + 1 == mark) return block;
-    bool large = old_size >= kMinResizable && size >= kMinResizable;
+    const bool large = old_size > kMaxCachedSize && size >= kMinResizable;
     if (large && resize_in_place(block, size, 0, 1) >= size) return block;
   }
   return move_block(block, old_size, size, placement);
@@ -137,9 +143,9 @@ void* reallocate(void* block, size_t size, PlacementId placement) {
 
 size_t resize_in_place(void* block, size_t size, size_t extra, size_t alignment) {
   size_t old_size = usable_size(block);
-  if (old_size < kMinResizable || size < kMinResizable || is_bootstrap(block) || impossible(size)) {
-    return old_size;
-  }
+  // Blocks of cached classes keep their size.
+  if (old_size <= kMaxCachedSize || size < kMinResizable) return old_size;
+  if (is_bootstrap(block) || impossible(size)) return old_size;
   if ((reinterpret_cast<uintptr_t>(block) & (alignment - 1)) != 0) return old_size;
   if (extra > kMaxSize - size) extra = kMaxSize - size;
   begin_attempt();
@@ -161,9 +167,10 @@ size_t usable_size(const void* block) {
 size_t good_size(size_t size, size_t alignment) {
   if (size > kMaxSize) return 0;
   unsigned size_class = alignment <= 16 ? class_of(size) : aligned_class(alignment, size);
-  if (size_class < kCachedClasses || alignment <= kNaturalAlignment) {
-    return class_size(size_class < kCachedClasses ? size_class : class_of(size));
-  }
+  if (size_class < kCachedClasses) return class_size(size_class);
+  const size_t rounded = rounded_to(alignment, size);
+  if (rounded <= kMaxCachedSize) return class_size(cached_class(rounded));
+  if (alignment <= kNaturalAlignment) return class_size(class_of(size));
   return hmsje_nallocx(size == 0 ? 1 : size, static_cast<int>(MALLOCX_ALIGN(alignment)));
 }
 

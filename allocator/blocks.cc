@@ -159,8 +159,9 @@ unsigned push_singles(Leg* leg, const Request& request, unsigned count, Stack ou
 Span* fresh_span(Leg* leg, Central* central, unsigned group) {
   Arena* arena = arena_of(leg, first_slot_of(group));
   if (arena == nullptr) return nullptr;
-  const Request request = {kSpanBytes, class_of(kSpanBytes), 0};
-  const int flags = flags_for(static_cast<int>(MALLOCX_ALIGN(kSpanBytes)), *arena);
+  const size_t bytes = span_bytes(central->size_class);
+  const Request request = {bytes, class_of(bytes), 0};
+  const int flags = flags_for(static_cast<int>(MALLOCX_ALIGN(bytes)), *arena);
   begin_attempt();
   void* memory = take_block(request, flags);
   if (memory == nullptr && attempt_refused() && reclaim(*leg)) {
@@ -181,12 +182,12 @@ unsigned push_from_central(Leg* leg, unsigned size_class, unsigned count, Stack 
   // lowers their limits.
   count = room_of(out, count);
   unsigned taken = take_from_central(central, count, *out.top);
-  if (taken == 0 && size_class < kSlabClasses && !backing_off(*leg, kSpanBytes)) {
+  if (taken == 0 && !backing_off(*leg, span_bytes(size_class))) {
     Span* span = fresh_span(leg, central, group);
     if (span != nullptr) {
       taken = add_span(central, span, room_of(out, count), *out.top);
     } else {
-      back_off(leg, kSpanBytes);
+      back_off(leg, span_bytes(size_class));
     }
   }
   *out.top += taken;
@@ -200,8 +201,7 @@ unsigned take_from(Leg* leg, const Request& request, unsigned count, Stack out, 
   if (in_central) taken = push_from_central(leg, request.size_class, count, out);
   if (taken == 0 && (patient || !backing_off(*leg, request.size))) {
     // Too little room for a span: as few blocks as will do.
-    bool tight = in_central && request.size_class < kSlabClasses;
-    taken = push_singles(leg, request, tight ? 1 : count, out);
+    taken = push_singles(leg, request, in_central ? 1 : count, out);
     if (taken == 0) back_off(leg, request.size);
   }
   if (taken > 0) count_allocated(leg, *out.top - taken, taken, class_size(request.size_class));
@@ -214,7 +214,7 @@ unsigned same_home(void* const* blocks, unsigned count, unsigned size_class) {
   const Leg* leg = leg_of(first);
   if (!several_cpu_nodes() && placement_state(leg->plan.placement)->leg_count == 1) return count;
   const auto home = [size_class](uintptr_t address) {
-    return in_span(address, size_class) ? span_of(address)->home : nullptr;
+    return in_span(address, size_class) ? span_of(address, size_class)->home : nullptr;
   };
   unsigned run = 1;
   for (; run < count; ++run) {
@@ -230,8 +230,8 @@ void give_home(void** blocks, unsigned count, unsigned size_class) {
   Leg* leg = leg_of(first);
   count_freed(leg, blocks, count, class_size(size_class));
   Central* central = nullptr;
-  if (size_class < kSlabClasses && in_span(first, size_class)) {
-    central = span_of(first)->home;
+  if (in_span(first, size_class)) {
+    central = span_of(first, size_class)->home;
   } else if (size_class < kCachedClasses) {
     central = central_of(leg, group_of_slot(thread_state.slot), size_class);
   }

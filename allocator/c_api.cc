@@ -204,7 +204,7 @@ void* hms_aligned_alloc(size_t alignment, size_t size, const hms_placement* plac
   PlacementId id = id_of(placement);
   const auto miss = [=] { return aligned_missed(alignment, size, id); };
   if (__builtin_expect(!is_alignment(alignment), 0)) return miss();
-  return allocate_placed_or(naturally_aligned(alignment, size), id, miss);
+  return allocate_aligned_or(alignment, size, id, miss);
 }
 
 // Size 0 shrinks the block to the smallest size instead of freeing it: null then always means that

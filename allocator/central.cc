@@ -17,7 +17,7 @@ namespace {
 constexpr size_t kTransferBytes = size_t{128} << 10;
 constexpr unsigned kMostTransfer = 2048;  // blocks
 constexpr unsigned kLeastTransfer = 16;
-constexpr unsigned kMostKeptEmpty = 16;  // spans: a MiB
+constexpr size_t kMostKeptEmpty = size_t{1} << 20;  // in spans
 constexpr unsigned kDrainBatch = 64;
 constexpr unsigned kPatience = 16;  // overflows without a take until a transfer cache shrinks
 
@@ -76,8 +76,9 @@ void relist(Central* central, Span* span) {
 
 // Some empty spans stay, so that a program that swings by a span does not ask jemalloc each time.
 bool keeps_empty(const Central& central) {
-  unsigned keep = 1 + central.spans / 8;
-  return central.empties <= (keep < kMostKeptEmpty ? keep : kMostKeptEmpty);
+  const size_t most = kMostKeptEmpty / span_bytes(central.size_class);
+  const size_t keep = 1 + central.spans / 8;
+  return central.empties <= (keep < most ? keep : most);
 }
 
 void let_go(Central* central, Span* span, Leaving* leaving) {
@@ -92,11 +93,10 @@ void reject(void* block, Leaving* leaving) {
   leaving->example = block;
 }
 
-// A block that jemalloc made by itself. False if it lies in a span of another class: then it was
-// freed twice, and its own span is gone.
+// A block that jemalloc made by itself. False if it lies in a span: one of another class, then it
+// was freed twice and its own span is gone; or one that another central has.
 bool is_single(uintptr_t address, unsigned size_class) {
-  return __atomic_load_n(&span_of(address)->mark, __ATOMIC_RELAXED) == 0 &&
-         page_mark(address) == size_class + 1;
+  return !in_span(address, size_class) && page_mark(address) == size_class + 1;
 }
 
 // A span after some of its blocks came back.
@@ -107,12 +107,11 @@ void settle_span(Central* central, Span* span, Leaving* leaving) {
 
 // Neighbours in the array often lie in one span: it is looked at once.
 void put_back(Central* central, void** blocks, unsigned count, Leaving* leaving) {
-  const SpanShape shape =
-      central->size_class < kSlabClasses ? kShapes[central->size_class] : SpanShape{};
+  const SpanShape shape = kShapes[central->size_class];
   Span* span = nullptr;
   for (unsigned i = 0; i < count; ++i) {
     const auto address = reinterpret_cast<uintptr_t>(blocks[i]);
-    Span* const next = span_of(address);
+    Span* const next = span_of(address, central->size_class);
     if (next != span) {
       if (span != nullptr) settle_span(central, span, leaving);
       span = in_span(address, central->size_class) && next->home == central ? next : nullptr;

@@ -5,9 +5,10 @@
 // and another will ask for, which then cost a copy of the array instead of a bit each. The transfer
 // cache grows only while both happen: after a burst of frees it would pin a span per block.
 //
-// Classes above kSlabClasses have no spans, only the transfer cache in front of jemalloc. So may
-// single blocks of smaller classes: a target that is almost full has room for a block, not for a
-// span. jemalloc is never called under the lock, because it may call our malloc.
+// Single blocks of jemalloc come here as well, and only into the transfer cache: a target that is
+// almost full has room for a block, not for a span; and blocks of more than 8 KiB that start on
+// pages are not to be had in spans. jemalloc is never called under the lock, because it may call
+// our malloc.
 #pragma once
 
 #include "allocator/leg.h"

@@ -54,16 +54,49 @@ inline void* allocate_placed(size_t size, PlacementId placement) {
                             [size, placement] { return allocate_slow(size, placement); });
 }
 
-// Alignments that size classes have by themselves, as slabs start on pages: a class that is a
-// multiple of the alignment. The class of a size rounded up to the alignment is one, because
-// classes are the multiples of powers of two.
+// Alignments that size classes have by themselves: a class that is a multiple of the alignment. The
+// class of a size rounded up to the alignment is one, because classes are the multiples of powers
+// of two.
 inline constexpr size_t kMaxNaturalAlignment = size_t{1} << kPageShift;
 
-// What to ask for so that a block of `size` bytes has a natural alignment; more than kMaxCachedSize
-// if no cached class will do. `alignment` is a power of two.
-inline size_t naturally_aligned(size_t alignment, size_t size) {
-  if (size - 1 >= kMaxCachedSize || alignment > kMaxNaturalAlignment) return SIZE_MAX;
+// The size rounded up to the alignment, a power of two; more than kMaxCachedSize if no cached class
+// holds it.
+inline size_t rounded_to(size_t alignment, size_t size) {
+  if (size - 1 >= kMaxCachedSize) return SIZE_MAX;
   return (size + alignment - 1) & ~(alignment - 1);
+}
+
+// What to ask for so that a block of `size` bytes has a natural alignment; more than kMaxCachedSize
+// if no cached class will do.
+inline size_t naturally_aligned(size_t alignment, size_t size) {
+  const size_t rounded = rounded_to(alignment, size);
+  const size_t most = rounded > kMaxDenseSize ? kColour : kMaxNaturalAlignment;
+  return alignment <= most ? rounded : SIZE_MAX;
+}
+
+// The block on top of the bin for that size, if it is aligned: always where the alignment is
+// natural, and else when it was allocated so.
+template <typename Miss>
+inline void* pop_aligned_or(Cache* cache, size_t alignment, size_t rounded, Miss miss) {
+  Bin& bin = cache->bins[cached_class(rounded)];
+  void** top = bin.top;
+  if (__builtin_expect(top == bin.base, 0)) return miss();
+  void* block = top[-1];
+  if (__builtin_expect((reinterpret_cast<uintptr_t>(block) & (alignment - 1)) != 0, 0)) {
+    return miss();
+  }
+  bin.top = top - 1;
+  return block;
+}
+
+// Like allocate_default_or() and allocate_placed_or(). `alignment` is a power of two.
+template <typename Miss>
+inline void* allocate_aligned_or(size_t alignment, size_t size, PlacementId placement, Miss miss) {
+  const size_t rounded = rounded_to(alignment, size);
+  if (__builtin_expect(rounded > kMaxCachedSize, 0)) return miss();
+  Cache* cache = existing_cache(placement);
+  if (__builtin_expect(cache == nullptr, 0)) return miss();
+  return pop_aligned_or(cache, alignment, rounded, miss);
 }
 
 // A block of `placement`, to the bin of this thread. `miss()` is what remains to be done when the

@@ -140,7 +140,7 @@ bool commit_tables(uintptr_t from, uintptr_t to) {
   return commit(region.page_map + (from >> kPageShift),
                 region.page_map + (round_up(to, os::kPageSize) >> kPageShift)) &&
          commit(region.spans + (from >> kSpanShift),
-                region.spans + (round_up(to, kSpanBytes) >> kSpanShift));
+                region.spans + (round_up(to, kSpanUnit) >> kSpanShift));
 }
 
 }  // namespace hms::alloc

@@ -12,7 +12,13 @@ inline constexpr size_t kMaxCachedSize = size_t{32} << 10;  // of the hit paths
 inline constexpr unsigned kCachedClasses = 40;              // classes 0 .. 39: 16 B .. 32 KiB
 inline constexpr size_t kMaxBinSize = size_t{256} << 10;    // larger blocks bypass thread caches
 inline constexpr unsigned kBinClasses = 52;                 // classes 0 .. 51
-inline constexpr size_t kMaxSize = size_t{1} << 46;         // above: no memory, by definition
+// Classes 0 .. 31, up to 8 KiB, lie side by side from the start of a page on, so that a class that
+// is a multiple of an alignment up to a page has it. Those above, up to kMaxCachedSize, lie a cache
+// line apart (slab.h): they have the alignment of that.
+inline constexpr unsigned kDenseClasses = 32;
+inline constexpr size_t kMaxDenseSize = size_t{8} << 10;
+inline constexpr size_t kColour = 64;
+inline constexpr size_t kMaxSize = size_t{1} << 46;  // above: no memory, by definition
 
 // Class of a size in 1 .. kMaxSize.
 constexpr unsigned class_of(size_t size) {

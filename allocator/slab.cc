@@ -11,7 +11,6 @@ namespace {
 constexpr unsigned kWordBits = 64;
 constexpr unsigned kOwnWords = sizeof(Span::own) / sizeof(uint64_t);
 constexpr unsigned kLineWords = 64 / sizeof(uint64_t);
-constexpr unsigned kPagesPerSpan = kSpanBytes >> kPageShift;
 
 unsigned words_of(unsigned size_class) {
   return (kShapes[size_class].blocks + kWordBits - 1) / kWordBits;
@@ -23,6 +22,11 @@ MetaPool bitmaps[] = {MetaPool(64),  MetaPool(128), MetaPool(192), MetaPool(256)
 
 MetaPool& bitmaps_of(unsigned words) { return bitmaps[(words + kLineWords - 1) / kLineWords - 1]; }
 
+void mark_pages(uintptr_t start, unsigned size_class, unsigned mark) {
+  const uintptr_t end = start + kShapes[size_class].bytes;
+  for (uintptr_t at = start; at < end; at += uintptr_t{1} << kPageShift) set_page_mark(at, mark);
+}
+
 void fill_bits(uint64_t* bits, unsigned blocks) {
   for (; blocks >= kWordBits; blocks -= kWordBits) *bits++ = ~uint64_t{0};
   if (blocks > 0) *bits = (uint64_t{1} << blocks) - 1;
@@ -31,7 +35,7 @@ void fill_bits(uint64_t* bits, unsigned blocks) {
 }  // namespace
 
 Span* make_span(uintptr_t start, Central* home, unsigned size_class) {
-  Span* span = span_of(start);
+  Span* span = span_of(start, size_class);
   unsigned words = words_of(size_class);
   void* bits = words <= kOwnWords ? span->own : bitmaps_of(words).take();
   if (bits == nullptr) return nullptr;
@@ -40,25 +44,22 @@ Span* make_span(uintptr_t start, Central* home, unsigned size_class) {
   span->free = kShapes[size_class].blocks;
   span->first_word = 0;
   span->home = home;
-  for (unsigned i = 0; i < kPagesPerSpan; ++i) {
-    set_page_mark(start + (uintptr_t{i} << kPageShift), size_class + 1);
-  }
+  mark_pages(start, size_class, size_class + 1);
   __atomic_store_n(&span->mark, static_cast<uint8_t>(size_class + 1), __ATOMIC_RELAXED);
   return span;
 }
 
 void unmake_span(Span* span) {
-  unsigned words = words_of(span->mark - 1U);
+  const unsigned size_class = span->mark - 1U;
+  const unsigned words = words_of(size_class);
   if (words > kOwnWords) bitmaps_of(words).give(span->bits);
-  for (unsigned i = 0; i < kPagesPerSpan; ++i) {
-    set_page_mark(span_start(span) + (uintptr_t{i} << kPageShift), 0);
-  }
+  mark_pages(span_start(span), size_class, 0);
   __atomic_store_n(&span->mark, 0, __ATOMIC_RELAXED);
 }
 
 unsigned take_from_span(Span* span, unsigned count, void** out) {
   if (count > span->free) count = span->free;
-  const size_t size = kShapes[span->mark - 1U].size;
+  const size_t step = kShapes[span->mark - 1U].step;
   const uintptr_t start = span_start(span);
   unsigned word = span->first_word;
   uint64_t bits = span->bits[word];
@@ -67,7 +68,7 @@ unsigned take_from_span(Span* span, unsigned count, void** out) {
       span->bits[word] = 0;
       bits = span->bits[++word];
     }
-    *--at = to_pointer(start + (word * kWordBits + __builtin_ctzl(bits)) * size);
+    *--at = to_pointer(start + (word * kWordBits + __builtin_ctzl(bits)) * step);
     bits &= bits - 1;
   }
   span->bits[word] = bits;

@@ -69,7 +69,7 @@ inline void* allocate_zeroed(size_t size, const void* caller) {
 template <typename Miss>
 inline void* allocate_aligned_or(size_t alignment, size_t size, Miss miss) {
   if (!gate_open()) return miss();
-  return alloc::allocate_default_or(alloc::naturally_aligned(alignment, size), miss);
+  return alloc::allocate_aligned_or(alignment, size, alloc::kDefaultPlacement, miss);
 }
 
 inline void* allocate_aligned(size_t alignment, size_t size, const void* caller) {

@@ -70,10 +70,11 @@ void* take_aligned(size_t alignment, size_t size, Choice choice) {
 }
 
 // A hit where rules decide by the size asked for, as quick_route() says; else null.
-void* take_quickly(size_t size, size_t rounded) {
+void* take_quickly(size_t alignment, size_t size) {
+  if (size > alloc::kMaxCachedSize) return nullptr;
   const alloc::PlacementId placement = routing::quick_route(size);
   if (placement == routing::kAskRules) return nullptr;
-  return alloc::allocate_placed_or(rounded, placement, [] { return nullptr; });
+  return alloc::allocate_aligned_or(alignment, size, placement, [] { return nullptr; });
 }
 
 // Between two allocators, either way round.
@@ -101,11 +102,8 @@ void* allocate_zeroed_slow(size_t size, const void* caller) {
 }
 
 void* allocate_aligned_slow(size_t alignment, size_t size, const void* caller) {
-  const size_t rounded = alloc::naturally_aligned(alignment, size);
-  if (rounded <= alloc::kMaxCachedSize) {
-    void* block = take_quickly(size, rounded);
-    if (block != nullptr) return block;
-  }
+  void* block = take_quickly(alignment, size);
+  if (block != nullptr) return block;
   return guarded(size, caller,
                  [alignment, size](Choice c) { return take_aligned(alignment, size, c); });
 }

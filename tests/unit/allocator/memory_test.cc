@@ -66,7 +66,7 @@ TEST(Memory, JemallocKeepsItsRecordsOutsideTheRegion) {
 
 TEST(Memory, LargeBlocksArePageAlignedAndTakeTheirSize) {
   PlacementId id = registered(make({emulated("m:large", 1024 * kMiB)}));
-  for (size_t size : {16 * kKiB, 64 * kKiB, kMiB}) {
+  for (size_t size : {40 * kKiB, 64 * kKiB, kMiB}) {
     Blocks blocks;
     for (int i = 0; i < 4; ++i) {
       EXPECT_EQ(reinterpret_cast<uintptr_t>(blocks.add(allocate(size, id))) % 4096, 0U);
@@ -81,7 +81,7 @@ TEST(Memory, PageMapKnowsEveryBlock) {
     auto address = reinterpret_cast<uintptr_t>(block);
     ASSERT_EQ(page_mark(address), class_of(size) + 1) << size;
     ASSERT_EQ(usable_size(block), class_size(class_of(size)));
-    bool in_slab = size <= kShapes[kSlabClasses - 1].size;
+    bool in_slab = size <= kMaxCachedSize;
     EXPECT_EQ(in_span(address, class_of(size)), in_slab) << size;
     if (!in_slab) {
       EXPECT_EQ(usable_size(block), hmsje_sallocx(block, 0)) << size;

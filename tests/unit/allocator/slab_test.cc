@@ -14,6 +14,7 @@
 #include "allocator/account.h"
 #include "allocator/blocks.h"
 #include "allocator/central.h"
+#include "allocator/fast_path.h"
 #include "allocator/placements.h"
 #include "allocator/thread_cache.h"
 #include "tests/unit/allocator/allocator_test_support.h"
@@ -36,7 +37,7 @@ uint64_t live(const char* key) {
 class LooseSpan {
  public:
   LooseSpan(PlacementId id, size_t size) : size_class_(class_of(size)) {
-    memory_ = allocate_aligned(kSpanBytes, kSpanBytes, id);
+    memory_ = allocate_aligned(shape().bytes, shape().bytes, id);
     mark_ = page_mark(reinterpret_cast<uintptr_t>(memory_));
     span_ = make_span(reinterpret_cast<uintptr_t>(memory_), central_for(id, size), size_class_);
   }
@@ -68,7 +69,10 @@ TEST(Span, GivesEveryBlockOnceAndTakesItBack) {
     SCOPED_TRACE(class_size(size_class));
     LooseSpan span(id, class_size(size_class));
     const unsigned blocks = span.shape().blocks;
-    ASSERT_EQ(blocks, kSpanBytes / class_size(size_class));
+    ASSERT_GE(blocks, 7U);
+    ASSERT_EQ(blocks, span_bytes(size_class) / span.shape().step);
+    ASSERT_LE(span_bytes(size_class) - blocks * class_size(size_class),
+              span_bytes(size_class) / 15);
     std::vector<void*> taken(blocks + 1);
     unsigned third = take_from_span(span.get(), blocks / 3, taken.data());
     ASSERT_EQ(third, blocks / 3);
@@ -82,11 +86,26 @@ TEST(Span, GivesEveryBlockOnceAndTakesItBack) {
     ASSERT_EQ(distinct.size(), blocks);
     EXPECT_EQ(*distinct.begin(), span.memory());
     EXPECT_LE(static_cast<char*>(*distinct.rbegin()) + class_size(size_class),
-              span.memory() + kSpanBytes);
+              span.memory() + span_bytes(size_class));
     std::shuffle(taken.begin(), taken.end(), std::mt19937(size_class));
     for (void* block : taken) ASSERT_TRUE(span.put(block));
     EXPECT_EQ(span.get()->free, blocks);
     EXPECT_EQ(take_from_span(span.get(), blocks, taken.data()), blocks);
+  }
+}
+
+// Blocks that are read page by page would else meet in one set of the first level cache.
+TEST(Span, LargerBlocksBeginInDifferentCacheLines) {
+  PlacementId id = registered(make({emulated("slab:colour", 64 * kMiB)}));
+  for (size_t size : {12 * kKiB, 16 * kKiB, 32 * kKiB}) {
+    LooseSpan span(id, size);
+    std::vector<void*> taken(span.shape().blocks);
+    ASSERT_EQ(take_from_span(span.get(), span.shape().blocks, taken.data()), taken.size());
+    std::set<uintptr_t> lines;
+    for (void* block : taken) lines.insert(reinterpret_cast<uintptr_t>(block) % 4096 / 64);
+    EXPECT_EQ(lines.size(), taken.size()) << size;
+    for (void* block : taken) EXPECT_TRUE(span.put(block));
+    EXPECT_FALSE(span.put(span.memory() + size)) << "between two blocks";
   }
 }
 
@@ -169,7 +188,7 @@ TEST(Slab, BatchesThatOthersFreedComeBackWithoutNewSpans) {
     if (round == 0) before = counters("slab:ring")->charged_peak.load();
   }
   EXPECT_EQ(live("slab:ring"), 0U);
-  EXPECT_LE(counters("slab:ring")->charged_peak.load(), before + kSpanBytes);
+  EXPECT_LE(counters("slab:ring")->charged_peak.load(), before + span_bytes(class_of(64)));
 }
 
 TEST(Slab, DoubleFreeIsLeftAlone) {
@@ -202,8 +221,8 @@ TEST(Slab, DoubleFreeAfterTheSpanIsGoneIsLeftAlone) {
   trim();
   ASSERT_EQ(central->spans, 0U);
   void* other = allocate(16, id);
-  ASSERT_EQ(span_of(reinterpret_cast<uintptr_t>(block)),
-            span_of(reinterpret_cast<uintptr_t>(other)));
+  ASSERT_EQ(span_of(reinterpret_cast<uintptr_t>(block), class_of(96)),
+            span_of(reinterpret_cast<uintptr_t>(other), class_of(16)));
   give_to_central(central, copies + 1, 1);
   deallocate(other);
   trim();
@@ -226,6 +245,34 @@ TEST(Slab, InteriorPointerIsLeftAlone) {
 }
 
 // More than half of a striped leg's spans cross targets: each block counts where it lies.
+// They come from jemalloc one by one, and lie in the same bins as blocks of spans.
+TEST(Slab, AlignedBlocksAboveSpansOfPagesComeAgain) {
+  PlacementId id = registered(make({emulated("slab:aligned", 64 * kMiB)}));
+  for (size_t alignment : {128, 4096, 16384}) {
+    for (size_t size : {9000, 12288, 16384, 30000}) {
+      SCOPED_TRACE(testing::Message() << alignment << " " << size);
+      void* first = allocate_aligned(alignment, size, id);
+      ASSERT_EQ(reinterpret_cast<uintptr_t>(first) % alignment, 0U);
+      ASSERT_GE(usable_size(first), size);
+      EXPECT_EQ(usable_size(first), good_size(size, alignment));
+      memset(first, 1, usable_size(first));
+      deallocate(first);
+      const auto none = []() -> void* { return nullptr; };
+      EXPECT_EQ(allocate_aligned_or(alignment, size, id, none), first);
+      void* plain = allocate(size, id);
+      EXPECT_NE(plain, first);
+      memset(plain, 2, size);
+      EXPECT_EQ(static_cast<char*>(first)[0], 1);
+      deallocate(plain);
+      deallocate(first);
+    }
+  }
+  flush_thread();
+  EXPECT_EQ(live("slab:aligned"), 0U);
+  trim();
+  EXPECT_EQ(charged("slab:aligned"), 0U);
+}
+
 TEST(Slab, StripedBlocksCountWhereTheyLie) {
   PlacementId id =
       registered(make({emulated("slab:left", 512 * kMiB), emulated("slab:right", 512 * kMiB)},
