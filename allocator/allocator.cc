@@ -8,9 +8,11 @@
 #include "allocator/bootstrap.h"
 #include "allocator/extent_hooks.h"
 #include "allocator/fast_path.h"
+#include "allocator/fill.h"
 #include "allocator/jemalloc.h"
 #include "allocator/placements.h"
 #include "allocator/setup.h"
+#include "runtime/support/log.h"
 #include "runtime/support/os.h"
 
 namespace hms::alloc {
@@ -42,6 +44,14 @@ Request aligned_request(size_t alignment, size_t size) {
   }
   const unsigned size_class = cached_class(rounded);
   return {class_size(size_class), size_class, flags};
+}
+
+// An address inside our region; whatever it is, it is not a block.
+void tell_no_block(const void* block) {
+  log_once(LogLevel::kError, "no block",
+           "free(%p): no block is there, or no longer; it is left alone. AddressSanitizer or "
+           "valgrind tells where",
+           block);
 }
 
 void* take_one(const Request& request, PlacementId placement) {
@@ -89,16 +99,17 @@ void* move_block(void* block, size_t old_size, size_t size, PlacementId placemen
 void* allocate_slow(size_t size, PlacementId placement) {
   if (ensure_started() == Entry::kBootstrap) return bootstrap_allocate(size, 1);
   if (impossible(size)) return nullptr;
-  if (size > kMaxBinSize) return allocate_large(size, placement, 0);
-  return allocate_class(class_of(size), placement);
+  if (size > kMaxBinSize) return fill_fresh(allocate_large(size, placement, 0));
+  return fill_fresh(allocate_class(class_of(size), placement));
 }
 
 void deallocate_slow(void* block) {
   auto address = reinterpret_cast<uintptr_t>(block);
   unsigned mark = page_mark(address);
-  // 0: an address inside our region where no block starts. Whatever it is, it is not a block.
-  if (mark == kBootstrapMark || mark == 0) return;
+  if (mark == kBootstrapMark) return;
+  if (mark == 0) return tell_no_block(block);
   unsigned size_class = mark - 1;
+  fill_freed(block, size_class);
   Cache* cache =
       size_class < kBinClasses ? cache_for(region.placement[window_of(address)]) : nullptr;
   if (cache == nullptr) return give_blocks(&block, 1, size_class);
@@ -122,11 +133,11 @@ void* allocate_aligned(size_t alignment, size_t size, PlacementId placement) {
   if (ensure_started() == Entry::kBootstrap) return bootstrap_allocate(size, alignment);
   if (impossible(size) || alignment > kMaxAlignment) return nullptr;
   unsigned size_class = aligned_class(alignment, size);
-  if (size_class < kCachedClasses) return allocate_class(size_class, placement);
+  if (size_class < kCachedClasses) return fill_fresh(allocate_class(size_class, placement));
   if (alignment <= kNaturalAlignment && size > kMaxCachedSize) {
-    return allocate_large(size, placement, 0);
+    return fill_fresh(allocate_large(size, placement, 0));
   }
-  return take_one(aligned_request(alignment, size), placement);
+  return fill_fresh(take_one(aligned_request(alignment, size), placement));
 }
 
 void* reallocate(void* block, size_t size, PlacementId placement) {

@@ -5,6 +5,7 @@
 
 #include <new>
 
+#include "allocator/fill.h"
 #include "allocator/jemalloc.h"
 #include "allocator/meta.h"
 #include "allocator/setup.h"
@@ -187,6 +188,7 @@ void drain_empties(Central* central) {
 
 // The transfer cache was short of blocks that others had given back meanwhile.
 void grow_transfer(Central* central) {
+  if (filling()) return;
   unsigned capacity = transfer_capacity(central->size_class);
   if (central->transfer == nullptr) {
     central->transfer = static_cast<void**>(meta_allocate(capacity * sizeof(void*)));
@@ -283,6 +285,16 @@ unsigned add_span(Central* central, Span* span, unsigned count, void** out) {
   ++central->spans;
   link(central, span, list_for(*span));
   return taken;
+}
+
+bool is_out(const void* block, unsigned size_class) {
+  const auto address = reinterpret_cast<uintptr_t>(block);
+  if (!in_span(address, size_class)) return true;
+  const uint32_t number = block_number(kShapes[size_class], address);
+  if (number >= kShapes[size_class].blocks) return false;
+  const Span* span = span_of(address, size_class);
+  ShortGuard guard(span->home->lock);
+  return (span->bits[number / 64] >> (number % 64) & 1) == 0;
 }
 
 void drain_leg(Leg* leg) {

@@ -52,6 +52,10 @@ void give_to_central(Central* central, void** blocks, unsigned count);
 // Adds a fresh span, after taking up to `count` blocks from it.
 unsigned add_span(Central* central, Span* span, unsigned count, void** out);
 
+// False if it is known that the program does not have this block: it is free in its span, or none
+// starts there. What waits in a transfer cache is not known.
+bool is_out(const void* block, unsigned size_class);
+
 // Gives back all that the leg's centrals hold and nobody uses.
 void drain_leg(Leg* leg);
 

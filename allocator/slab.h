@@ -99,12 +99,18 @@ void unmake_span(Span* span);
 // a stack then gives them out in order of address.
 unsigned take_from_span(Span* span, unsigned count, void** out);
 
+// The number of the block that starts there; `blocks` or more if none does.
+inline uint32_t block_number(const SpanShape& shape, uintptr_t block) {
+  const uint64_t offset = block & (shape.bytes - 1);
+  const auto number = static_cast<uint32_t>(offset * shape.reciprocal >> 32);
+  return number * shape.step == offset ? number : UINT32_MAX;
+}
+
 // Marks a block of a span free. False, and nothing done, if no block starts there or it is free
 // already. `shape` is that of the span's class.
 inline bool put_into_span(Span* span, const SpanShape& shape, uintptr_t block) {
-  const uint64_t offset = block & (shape.bytes - 1);
-  const auto number = static_cast<uint32_t>(offset * shape.reciprocal >> 32);
-  if (number * shape.step != offset || number >= shape.blocks) return false;
+  const uint32_t number = block_number(shape, block);
+  if (number >= shape.blocks) return false;
   const uint32_t word = number / 64;
   const uint64_t bit = uint64_t{1} << (number % 64);
   if ((span->bits[word] & bit) != 0) return false;

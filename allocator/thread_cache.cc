@@ -103,7 +103,7 @@ constexpr size_t kTableBytes = kMaxPlacements * sizeof(Cache*);
 MetaPool tables(kTableBytes);
 
 pthread_key_t exit_key;
-bool have_exit_key = false;
+std::atomic<bool> may_begin{false};  // the key is there, and thread caches are wanted
 
 CacheMemory* memory_of(const Cache& cache) { return reinterpret_cast<CacheMemory*>(cache.notes); }
 
@@ -245,7 +245,8 @@ void end_thread(void* /*value*/) {
 
 bool begin_thread() {
   if (thread_state.phase == ThreadPhase::kLive) return true;
-  if (thread_state.phase == ThreadPhase::kGone || !have_exit_key) return false;
+  if (thread_state.phase == ThreadPhase::kGone) return false;
+  if (!may_begin.load(std::memory_order_relaxed)) return false;
   if (!set_up_bins(&thread_state.main)) return false;
   thread_state.phase = ThreadPhase::kLive;
   thread_state.room = kThreadBytes;
@@ -328,7 +329,14 @@ bool refill(Cache* cache, unsigned size_class, PlacementId placement, unsigned c
 
 }  // namespace
 
-void start_thread_caches() { have_exit_key = pthread_key_create(&exit_key, end_thread) == 0; }
+void start_thread_caches() { may_begin = pthread_key_create(&exit_key, end_thread) == 0; }
+
+void retire_thread_caches() {
+  may_begin = false;
+  if (thread_state.phase != ThreadPhase::kLive) return;
+  pthread_setspecific(exit_key, nullptr);
+  end_thread(nullptr);
+}
 
 Cache* cache_for(PlacementId placement) {
   if (!begin_thread()) return nullptr;

@@ -75,6 +75,9 @@ void spill_and_push(Cache* cache, unsigned size_class, void* block);
 // Rides on every few thousandth free, so that a program that only hits still lets idle memory go.
 void tick();
 
+// From now on no thread keeps blocks. What other threads have already stays with them.
+void retire_thread_caches();
+
 // Gives back everything that this thread caches.
 void flush_thread();
 

@@ -13,8 +13,10 @@
 
 #include "allocator/entry/next.h"
 #include "allocator/entry/request.h"
+#include "allocator/fill.h"
 #include "allocator/routing/finish.h"
 #include "allocator/routing/router.h"
+#include "runtime/support/log.h"
 #include "runtime/support/os_process.h"
 
 namespace hms::entry {
@@ -37,6 +39,20 @@ void finish() {
   routing::finish_process();
 }
 
+// HMS_FILL: see fill.h.
+void read_fill() {
+  const char* text = secure_getenv("HMS_FILL");
+  if (text == nullptr || *text == '\0') return;
+  char* end = nullptr;
+  const unsigned long value = strtoul(text, &end, 0);
+  if (*end == '\0' && value >= 1 && value <= 255) {
+    alloc::start_filling(static_cast<uint8_t>(value));
+  } else {
+    log_once(LogLevel::kWarning, "fill",
+             "HMS_FILL=%.40s: a number from 1 to 255 was expected; nothing is filled", text);
+  }
+}
+
 void start() {
   Phase expected = Phase::kFresh;
   if (!phase.compare_exchange_strong(expected, Phase::kStarting)) return;
@@ -47,6 +63,7 @@ void start() {
     // The allocator and jemalloc register their fork handlers now, before the program can register
     // its own, which may allocate.
     release_slow(alloc::allocate(1, alloc::kDefaultPlacement));
+    read_fill();
     at_quick_exit(finish);
     routing::init();
   }

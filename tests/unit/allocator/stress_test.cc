@@ -1,10 +1,14 @@
 // Random work of several threads against a shadow: no two blocks overlap, contents stay, addresses
-// are aligned, every block is where its placement says. HMS_STRESS_SECONDS makes it longer.
+// are aligned, every block is where its placement says; and the process forks in the middle of it.
+// HMS_STRESS_SECONDS makes it longer.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <iostream>
 #include <map>
 #include <mutex>
 #include <random>
@@ -185,6 +189,52 @@ class Worker {
   bool failed_ = false;
 };
 
+// What a forked child does: no other allocator, which a fork might find locked. 0 if all went well.
+int work_in_child(const std::vector<PlacementId>& placements) {
+  constexpr int kBlocks = 400;
+  void* blocks[kBlocks];
+  for (int round = 0; round < 5; ++round) {
+    const auto size = [round](int i) {
+      return 16 + static_cast<size_t>(i) * (131 << round) % 50000;
+    };
+    for (int i = 0; i < kBlocks; ++i) {
+      blocks[i] = allocate(size(i), placements[static_cast<size_t>(i) % placements.size()]);
+      if (blocks[i] != nullptr) memset(blocks[i], i, size(i));
+    }
+    for (int i = 0; i < kBlocks; ++i) {
+      if (blocks[i] == nullptr) continue;  // one of the placements is tight
+      const auto* p = static_cast<const unsigned char*>(blocks[i]);
+      if (p[0] != (i & 0xff) || p[size(i) - 1] != (i & 0xff)) return 1;
+      deallocate(blocks[i]);
+    }
+    trim();
+  }
+  return 0;
+}
+
+// Until then, a fork after every pause.
+void fork_until(std::chrono::steady_clock::time_point end, const std::vector<PlacementId>& all) {
+#if defined(__SANITIZE_THREAD__)
+  (void)all;
+  std::cout << "no forks: ThreadSanitizer does not support new memory after a threaded fork\n";
+  std::this_thread::sleep_until(end);
+#else
+  while (std::chrono::steady_clock::now() < end) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      alarm(60);  // a deadlock ends as a signal
+      _exit(work_in_child(all));
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFEXITED(status)) << "signal " << WTERMSIG(status);
+    ASSERT_EQ(WEXITSTATUS(status), 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+#endif
+}
+
 int seconds() {
   const char* text = getenv("HMS_STRESS_SECONDS");
   int value = text == nullptr ? 0 : static_cast<int>(strtol(text, nullptr, 10));
@@ -209,7 +259,9 @@ TEST(Stress, ThreadsAgainstAShadow) {
   std::vector<Worker> workers;
   for (unsigned t = 0; t < 4; ++t) workers.emplace_back(placements, &shadow, &exchange, seed + t);
   std::vector<std::thread> threads;
+  threads.reserve(workers.size());
   for (Worker& worker : workers) threads.emplace_back([&worker, end] { worker.run(end); });
+  fork_until(end, placements);
   for (std::thread& t : threads) t.join();
   for (size_t i = 0; i < Exchange::kSlots; ++i) {
     Block b = exchange.swap({}, i);
