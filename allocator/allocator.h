@@ -20,7 +20,7 @@ namespace hms::alloc {
 using PlacementId = uint16_t;
 inline constexpr PlacementId kDefaultPlacement = 0;
 inline constexpr size_t kMaxAlignment = size_t{1} << 30;
-inline constexpr size_t kMaxPlacements = 256;
+inline constexpr size_t kMaxPlacements = 256;  // one of these ids is never given: kNoCache
 
 // Equal placements share an id. Thread-safe; takes a lock; may make system calls. Fails with
 // HMS_ENOMEM when ids or address space run out, HMS_ENODEV when a strict placement names a node

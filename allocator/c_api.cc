@@ -9,6 +9,7 @@
 
 #include "allocator/allocator.h"
 #include "allocator/fast_path.h"
+#include "allocator/guard.h"
 #include "allocator/mutex.h"
 #include "hms/hms.h"
 #include "runtime/placement/placement.h"
@@ -76,7 +77,7 @@ bool accept(const void* block, const char* function) {
 __attribute__((noinline)) void free_missed(void* block) {
   if (block == nullptr || !accept(block, "hms_free")) return;
   int saved = errno;
-  deallocate_slow(block);
+  free_guarded(block);
   errno = saved;
 }
 
@@ -213,17 +214,19 @@ void* hms_realloc(void* block, size_t size, const hms_placement* placement) {
   if (block == nullptr) return hms_malloc(size, placement);
   if (!accept(block, "hms_realloc")) return or_error(nullptr, EINVAL);
   if (too_large(size)) return or_error(nullptr, ENOMEM);
-  return or_error(reallocate(block, size == 0 ? 1 : size, id_of(placement)), ENOMEM);
+  const size_t bytes = size == 0 ? 1 : size;
+  const Guard* guard = guard_of(block);
+  return or_error(guard != nullptr ? guard->reallocate(block, bytes)
+                                   : reallocate(block, bytes, id_of(placement)),
+                  ENOMEM);
 }
 
 void hms_free(void* block) {
-  const auto miss = [block] { free_missed(block); };
-  if (__builtin_expect(!in_region(reinterpret_cast<uintptr_t>(block)), 0)) return miss();
-  deallocate_owned_or(block, miss);
+  free_or(block, [block] { free_missed(block); });
 }
 
 size_t hms_usable_size(const void* block) {
-  return block != nullptr && owns(block) ? usable_size(block) : 0;
+  return block != nullptr && owns(block) ? usable_guarded(block) : 0;
 }
 
 const char* hms_target_of(const void* block) {

@@ -14,19 +14,22 @@ namespace hms::alloc {
 void* allocate_slow(size_t size, PlacementId placement);
 void deallocate_slow(void* block);
 
+// A block of a class from its bin in the default placement's cache.
+template <typename Miss>
+__attribute__((always_inline)) inline void* pop_default_or(unsigned size_class, Miss miss) {
+  Bin& bin = thread_state.main.bins[size_class];
+  void** top = bin.top;
+  // Empty also when this thread has no cache yet: both are null.
+  if (__builtin_expect(top == bin.base, 0)) return miss();
+  bin.top = top - 1;
+  return top[-1];
+}
+
 // allocate(size, kDefaultPlacement); `miss()` is what remains to be done when the bin has no block.
 template <typename Miss>
 inline void* allocate_default_or(size_t size, Miss miss) {
-  if (__builtin_expect(size <= kMaxCachedSize, 1)) {
-    Bin& bin = thread_state.main.bins[cached_class(size)];
-    void** top = bin.top;
-    // Empty also when this thread has no cache yet: both are null.
-    if (__builtin_expect(top != bin.base, 1)) {
-      bin.top = top - 1;
-      return top[-1];
-    }
-  }
-  return miss();
+  if (__builtin_expect(size > kMaxCachedSize, 0)) return miss();
+  return pop_default_or(cached_class(size), miss);
 }
 
 inline void* allocate_default(size_t size) {
@@ -99,37 +102,42 @@ inline void* allocate_aligned_or(size_t alignment, size_t size, PlacementId plac
   return pop_aligned_or(cache, alignment, rounded, miss);
 }
 
-// A block of `placement`, to the bin of this thread. `miss()` is what remains to be done when the
-// bin has no room.
+// A block to its bin of `cache`. `miss()` is what remains to be done when the bin has no room.
 template <typename Miss>
-inline void deallocate_in_or(void* block, PlacementId placement, Miss miss) {
-  unsigned size_class = page_mark(reinterpret_cast<uintptr_t>(block)) - 1;
-  if (__builtin_expect(size_class < kCachedClasses, 1)) {
-    Cache* cache = existing_cache(placement);
-    if (__builtin_expect(cache != nullptr, 1)) {
-      Bin& bin = cache->bins[size_class];
-      void** top = bin.top;
-      if (__builtin_expect(top < bin.limit, 1)) {
-        bin.top = top + 1;
-        *top = block;
-        if (__builtin_expect(--thread_state.ticks < 0, 0)) tick();
-        return;
-      }
-    }
-  }
-  miss();
+[[gnu::always_inline]] inline void push_or(Cache* cache, void* block, Miss miss) {
+  const unsigned size_class = page_mark(reinterpret_cast<uintptr_t>(block)) - 1;
+  if (__builtin_expect(size_class >= kCachedClasses, 0)) return miss();
+  Bin& bin = cache->bins[size_class];
+  void** top = bin.top;
+  if (__builtin_expect(top >= bin.limit, 0)) return miss();
+  bin.top = top + 1;
+  *top = block;
+  if (__builtin_expect(--thread_state.ticks < 0, 0)) tick();
 }
 
 // deallocate(block). A block goes to the bin of its own placement, told by its address, whatever
 // thread or entry point frees it.
-template <typename Miss>
-inline void deallocate_owned_or(void* block, Miss miss) {
-  auto address = reinterpret_cast<uintptr_t>(block);
-  deallocate_in_or(block, region.placement[window_of(address)], miss);
+inline void deallocate_owned(void* block) {
+  const auto miss = [block] { deallocate_slow(block); };
+  Cache* cache = existing_cache(region.placement[window_of(reinterpret_cast<uintptr_t>(block))]);
+  if (__builtin_expect(cache == nullptr, 0)) return miss();
+  push_or(cache, block, miss);
 }
 
-inline void deallocate_owned(void* block) {
-  deallocate_owned_or(block, [block] { deallocate_slow(block); });
+// free(address): any address. `miss()` also gets what is not ours, and blocks that have a guard.
+template <typename Miss>
+[[gnu::always_inline]] inline void free_or(void* block, Miss miss) {
+  const uintptr_t offset = reinterpret_cast<uintptr_t>(block) - region.base;
+  if (__builtin_expect(offset < default_bytes(), 1)) {
+    return push_or(&thread_state.main, block, miss);
+  }
+  if (__builtin_expect(offset >= region.bytes, 0)) return miss();
+  // Default memory beyond the first windows has no cache here: it is rare.
+  Cache** others = thread_state.others;
+  if (__builtin_expect(others == nullptr, 0)) return miss();
+  Cache* cache = others[region.free_to[offset >> region.window_shift]];
+  if (__builtin_expect(cache == nullptr, 0)) return miss();
+  push_or(cache, block, miss);
 }
 
 }  // namespace hms::alloc

@@ -6,6 +6,7 @@
 #include <memory>
 #include <new>
 
+#include "allocator/guard.h"
 #include "allocator/leg_plan.h"
 #include "allocator/region.h"
 #include "allocator/setup.h"
@@ -124,7 +125,8 @@ Result<PlacementId> register_placement(const Placement& placement) {
   PlacementId known = find(placement);
   if (known != kDefaultPlacement) return known;
   unsigned id = used.load(std::memory_order_relaxed);
-  if (id == 0 || id == kMaxPlacements) return no_memory(placement);
+  if (id == 0 || id == kNoCache) return no_memory(placement);
+  region.guarded[id] = placement.family == kGuardedFamily;
   Result<std::unique_ptr<PlacementState>> state = build(placement, static_cast<PlacementId>(id));
   if (!state.ok()) return state.status();
   states[id].store(state.value().release(), std::memory_order_release);

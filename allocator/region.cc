@@ -88,7 +88,13 @@ bool try_reserve(size_t bytes) {
 void assign(unsigned first, Leg* leg, uint8_t placement, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     region.placement[first + i] = placement;
+    region.free_to[first + i] = region.guarded[placement] ? kNoCache : placement;
     region.leg[first + i] = leg;
+  }
+  if (placement == kDefaultPlacement &&
+      uintptr_t{first} << region.window_shift == region.default_bytes) {
+    const uintptr_t bytes = region.default_bytes + (count << region.window_shift);
+    __atomic_store_n(&region.default_bytes, bytes, __ATOMIC_RELAXED);
   }
 }
 
@@ -126,6 +132,9 @@ bool claim_windows_at(uintptr_t at, Leg* leg, uint8_t placement, size_t count) {
 void unclaim_windows(uintptr_t start, size_t count) {
   unsigned first = window_of(start);
   auto after = first + static_cast<unsigned>(count);
+  if (start + (count << region.window_shift) == region.base + region.default_bytes) {
+    __atomic_store_n(&region.default_bytes, start - region.base, __ATOMIC_RELAXED);
+  }
   next_window.compare_exchange_strong(after, first);
 }
 

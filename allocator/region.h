@@ -20,15 +20,20 @@ struct Span;
 inline constexpr unsigned kMaxWindows = 256;
 inline constexpr unsigned kPageShift = 12;
 inline constexpr uint8_t kBootstrapMark = 255;  // page map: see bootstrap.h
+inline constexpr uint8_t kNoCache = 255;        // no placement has this id: see Region::free_to
 
 struct Region {
   uintptr_t base = 0;
   uintptr_t bytes = 0;  // 0: nothing could be reserved; owns() is then false for every address
+  uintptr_t default_bytes = 0;  // at the start: windows of the default placement and nothing else
   uint8_t* page_map = nullptr;
   Span* spans = nullptr;
   unsigned window_shift = 0;
   unsigned windows = 0;
   uint8_t placement[kMaxWindows] = {};  // PlacementId of each window
+  // Whose caches take what free() is given: the same, or kNoCache where a guard must see it first.
+  uint8_t free_to[kMaxWindows] = {};
+  bool guarded[kMaxWindows] = {};  // by PlacementId: see guard.h
   Leg* leg[kMaxWindows] = {};
 };
 
@@ -56,10 +61,21 @@ inline void* to_pointer(uintptr_t address) {
   return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr)
 }
 
+// Grows as default memory does, while others read it.
+inline uintptr_t default_bytes() {
+  return __atomic_load_n(&region.default_bytes, __ATOMIC_RELAXED);
+}
+
 inline bool in_region(uintptr_t address) { return address - region.base < region.bytes; }
 inline size_t window_bytes() { return size_t{1} << region.window_shift; }
 inline unsigned window_of(uintptr_t address) {
   return static_cast<unsigned>((address - region.base) >> region.window_shift);
+}
+// False for an address in the region if a guard must see what free() and realloc() are given.
+inline bool unguarded(uintptr_t address) {
+  const uintptr_t offset = address - region.base;
+  return __builtin_expect(offset < default_bytes(), 1) ||
+         region.free_to[offset >> region.window_shift] != kNoCache;
 }
 inline Leg* leg_of(uintptr_t address) { return region.leg[window_of(address)]; }
 

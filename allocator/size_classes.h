@@ -58,5 +58,7 @@ inline constexpr auto kClassTable = detail::make_class_table();
 inline constexpr auto kClassSizes = detail::make_size_table();
 
 inline unsigned cached_class(size_t size) { return kClassTable[(size + 15) >> 4]; }
+// The same for a size of `below` + 1.
+inline unsigned cached_class_above(size_t below) { return kClassTable[(below >> 4) + 1]; }
 
 }  // namespace hms::alloc

@@ -11,20 +11,15 @@
 #include "openmp/memory.h"
 #include "openmp/partitioner.h"
 #include "openmp/runtime_link.h"
+#include "openmp/slots.h"
 #include "runtime/support/log.h"
 
 namespace hms::omp {
+
+std::atomic<Slot*> slot_chunks[kChunks];
+
 namespace {
 
-// Bit 30, generation, place: 1, 10 and 20 bits. Clang 14 passes the handles in clauses of C
-// programs through an int, so they must not be wider.
-constexpr Handle kTag = Handle{1} << 30;
-constexpr Handle kTagMask = ~(kTag - 1);
-constexpr unsigned kPlaceBits = 20;
-constexpr Handle kPlaceMask = (Handle{1} << kPlaceBits) - 1;
-constexpr Handle kGenerationStep = Handle{1} << kPlaceBits;
-constexpr size_t kChunk = 4096;
-constexpr size_t kChunks = (size_t{1} << kPlaceBits) / kChunk;
 // So that the first few hundred handles and the predefined ones differ in their low bits.
 constexpr size_t kFirstPlace = 16;
 constexpr size_t kMaxPlaces = kChunk * kChunks - 1;  // the last handle is kSetToDefault's
@@ -32,14 +27,6 @@ constexpr size_t kMaxPlaces = kChunk * kChunks - 1;  // the last handle is kSetT
 // after a million more allocators.
 constexpr size_t kWaiting = 1024;
 
-struct Slot {
-  std::atomic<Handle> handle{0};  // 0: free
-  Allocator* allocator = nullptr;
-  Handle next_handle = 0;
-};
-
-// Slots never move and are never unmapped, so that any word can be looked up without a lock.
-std::atomic<Slot*> chunks[kChunks];
 std::atomic<Allocator*> predefined[kPredefinedAllocators];
 std::atomic<Allocator*> gnu_pinned;
 
@@ -63,22 +50,13 @@ ptrdiff_t take_place() {
   }
   if (full) return -1;
   const size_t place = f.used++;
-  if (chunks[place / kChunk].load(std::memory_order_relaxed) == nullptr) {
+  if (slot_chunks[place / kChunk].load(std::memory_order_relaxed) == nullptr) {
     auto* slots = new Slot[kChunk];
     const size_t first = place - place % kChunk;
     for (size_t i = 0; i < kChunk; ++i) slots[i].next_handle = kTag | (first + i);
-    chunks[place / kChunk].store(slots, std::memory_order_release);
+    slot_chunks[place / kChunk].store(slots, std::memory_order_release);
   }
   return static_cast<ptrdiff_t>(place);
-}
-
-Slot* slot_of(Handle h) {
-  if ((h & kTagMask) != kTag) return nullptr;
-  const size_t place = h & kPlaceMask;
-  Slot* slots = chunks[place / kChunk].load(std::memory_order_acquire);
-  if (slots == nullptr) return nullptr;
-  Slot* slot = &slots[place % kChunk];
-  return slot->handle.load(std::memory_order_acquire) == h ? slot : nullptr;
 }
 
 struct PredefinedTraits {
@@ -117,6 +95,8 @@ Status set_layouts(Allocator* a, bool predefined) {
     a->plain_limit = predefined ? SIZE_MAX : alloc::kMaxCachedSize;
     if (predefined) return {};
   }
+  prepare_records();
+  alloc::set_guard(&record_guard);
   auto recorded = layout_for(*a->space, a->traits, kRecordFamily);
   if (!recorded.ok()) return recorded.status();
   a->layout = recorded.value();
@@ -128,6 +108,7 @@ Result<Allocator*> build(const Space& space, const Traits& traits, bool predefin
   a->space = &space;
   a->traits = traits;
   if (Status s = set_layouts(a.get(), predefined); !s.ok()) return s;
+  a->counted = traits.pool_size == UINT64_MAX ? 0 : UINT64_MAX;
   a->everyone.owner = a.get();
   a->everyone.first.group = &a->everyone;
   if (a->layout != nullptr && traits.access != Access::kAll) {
@@ -217,7 +198,7 @@ void each_allocator(Visit visit) {
   for (const std::atomic<Allocator*>& known : predefined) visit_known(known);
   visit_known(gnu_pinned);
   for (size_t place = kFirstPlace; place < free_places().used; ++place) {
-    const Slot& slot = chunks[place / kChunk].load()[place % kChunk];
+    const Slot& slot = slot_chunks[place / kChunk].load()[place % kChunk];
     if (slot.handle.load(std::memory_order_acquire) != 0) visit(slot.allocator);
   }
 }
@@ -267,7 +248,7 @@ Result<Allocator*> make_allocator(const Space& space, const Traits& traits, bool
     return Status(HMS_ENOMEM, "a million allocators exist; destroy some");
   }
   Slot* slot =
-      &chunks[static_cast<size_t>(place) / kChunk].load()[static_cast<size_t>(place) % kChunk];
+      &slot_chunks[static_cast<size_t>(place) / kChunk].load()[static_cast<size_t>(place) % kChunk];
   a->handle = slot->next_handle;
   slot->allocator = a;
   slot->handle.store(a->handle, std::memory_order_release);

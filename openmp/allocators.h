@@ -28,8 +28,9 @@ struct Allocator {
   size_t plain_limit = 0;
   const Layout* plain = nullptr;   // null if there are none
   const Layout* layout = nullptr;  // of blocks with records; null if all are plain
-  // All blocks have records, one group has them, and one placement: the short way of memory.cc.
+  // All blocks have records, one group has them, and one placement: see short_ways.cc.
   bool simple = false;
+  uint64_t counted = 0;  // all bits if its pools have a limit
   Traits traits;
   Group everyone;
   // Groups of a restricted access trait, made when a thread of theirs asks first. Only grows.

@@ -13,28 +13,10 @@
 #include "allocator/region.h"
 #include "openmp/allocators.h"
 #include "openmp/runtime_link.h"
+#include "runtime/support/os_fence.h"
 
 namespace hms::omp {
 namespace {
-
-// Random bytes that the kernel gives each program (AT_RANDOM, getauxval(3)).
-uint64_t process_number() {
-  static const uint64_t number = [] {
-    uint64_t value = 0x5bd1e9955bd1e995ULL;
-    const auto* random = reinterpret_cast<const char*>(getauxval(AT_RANDOM));
-    if (random != nullptr) memcpy(&value, random + 8, sizeof value);
-    return value | 1;
-  }();
-  return number;
-}
-
-uint64_t check_of(const Record& r) {
-  uint64_t word = reinterpret_cast<uintptr_t>(&r) ^ process_number();
-  word = (word ^ reinterpret_cast<uintptr_t>(r.block)) * 0x9e3779b97f4a7c15ULL;
-  word = (word ^ reinterpret_cast<uintptr_t>(r.list)) * 0xbf58476d1ce4e5b9ULL;
-  word ^= word >> 31;
-  return (word ^ r.size) | 1;  // never 0, the check of a dead record
-}
 
 // Held while a group gets its spread lists, so that a fork finds all lists there are.
 alloc::Mutex spreading;
@@ -55,17 +37,43 @@ RecordList* spread_list(Group* group) {
   return &lists[this_thread() % kSpread];
 }
 
-RecordList* lock_some_list(Group* group) {
-  if (group->spread.load(std::memory_order_relaxed) == nullptr) {
-    if (group->first.try_lock()) return &group->first;
+// A list of the group that is held, and how.
+struct Held {
+  RecordList* list;
+  bool entered;
+  void release() const { entered ? list->leave() : list->unlock(); }
+};
+
+bool enter_or_claim(RecordList* list, uint64_t thread) {
+  return list->enter(thread) || (list->claim(thread) && list->enter(thread));
+}
+
+// The first list is shared only where it has no owner, or where the allocator was announced as
+// uncontended.
+Held hold_any_list(Group* group, uint64_t thread) {
+  if (group->spread.load(std::memory_order_acquire) == nullptr) {
+    RecordList* first = &group->first;
+    if (enter_or_claim(first, thread)) return {first, true};
     if (!group->owner->traits.contended) {
-      group->first.lock();
-      return &group->first;
+      first->lock();
+      return {first, false};
     }
+    const uint64_t owner = first->owner.load(std::memory_order_acquire);
+    const bool owned = owner != RecordList::kNobody && owner != RecordList::kEverybody;
+    if (!owned && first->try_busy()) return {first, false};
   }
   RecordList* list = spread_list(group);
+  if (enter_or_claim(list, thread)) return {list, true};
   list->lock();
-  return list;
+  return {list, false};
+}
+
+inline Held hold_some_list(Group* group) {
+  const uint64_t thread = this_thread();
+  RecordList* lists = group->spread.load(std::memory_order_acquire);
+  RecordList* mine = lists == nullptr ? &group->first : &lists[thread % kSpread];
+  if (__builtin_expect(mine->enter(thread), 1)) return {mine, true};
+  return hold_any_list(group, thread);
 }
 
 // Blocks with mappings of their own are at least a page each and cost several system calls: a map
@@ -80,14 +88,57 @@ std::map<uintptr_t, MappedBlock>& mapped_blocks() {
   return *blocks;
 }
 
+std::atomic<bool> owners_possible{false};
+
+// The holder may have lost its processor.
+void pause_in_turn(unsigned spins) {
+  if (spins % 64 == 63) sched_yield();
+  __builtin_ia32_pause();
+}
+
+// Random bytes that the kernel gives each program (AT_RANDOM, getauxval(3)).
+uint64_t random_number() {
+  uint64_t value = 0x5bd1e9955bd1e995ULL;
+  const auto* random = reinterpret_cast<const char*>(getauxval(AT_RANDOM));
+  if (random != nullptr) memcpy(&value, random + 8, sizeof value);
+  return value | 1;
+}
+
 }  // namespace
 
-void RecordList::lock() {
-  for (unsigned spins = 0; !try_lock(); ++spins) {
-    // The holder may have lost its processor.
-    if (spins % 64 == 63) sched_yield();
-    __builtin_ia32_pause();
+uint64_t process_number = 0;
+
+void prepare_records() {
+  static const bool prepared = [] {
+    process_number = random_number();
+    owners_possible.store(os::register_fences() == 0, std::memory_order_relaxed);
+    return true;
+  }();
+  static_cast<void>(prepared);
+}
+
+bool RecordList::claim(uint64_t thread) {
+  if (owner.load(std::memory_order_relaxed) != kNobody) return false;
+  // Under the lock: who came the other way must not meet an owner.
+  if (!owners_possible.load(std::memory_order_relaxed) || !try_busy()) return false;
+  const bool free = owner.load(std::memory_order_relaxed) == kNobody;
+  if (free) owner.store(thread, std::memory_order_relaxed);
+  unlock();
+  return free;
+}
+
+void RecordList::take_from_owner() {
+  owner.store(kEverybody, std::memory_order_release);
+  os::fence_threads();
+  for (unsigned spins = 0; inside.load(std::memory_order_acquire) != 0; ++spins) {
+    pause_in_turn(spins);
   }
+}
+
+void RecordList::lock() {
+  for (unsigned spins = 0; !try_busy(); ++spins) pause_in_turn(spins);
+  const uint64_t thread = owner.load(std::memory_order_acquire);
+  if (thread != kNobody && thread != kEverybody && thread != this_thread()) take_from_owner();
 }
 
 template <typename Visit>
@@ -158,38 +209,23 @@ void Group::uncharge(uint64_t bytes) {
   if (owner->traits.pool_size != UINT64_MAX) used.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
-namespace {
-
-void link(Record* at, void* block, size_t size, RecordList* list) {
-  at->block = block;
-  at->size = size;
-  at->list = list;
-  at->previous = nullptr;
-  at->next = list->head;
-  if (list->head != nullptr) list->head->previous = at;
-  list->head = at;
-  at->check = check_of(*at);
-}
-
-}  // namespace
-
 void enlist(Record* at, void* block, size_t size, Group* group) {
-  RecordList* list = lock_some_list(group);
-  link(at, block, size, list);
-  list->unlock();
+  const Held held = hold_some_list(group);
+  link(at, block, size, held.list);
+  held.release();
 }
 
 bool charge_and_enlist(Record* at, void* block, size_t size, Group* group) {
   const bool counted = group->owner->traits.pool_size != UINT64_MAX;
   const uint64_t charge = counted ? charge_of(size) : 0;
-  RecordList* list = lock_some_list(group);
-  const bool covered = list->credit >= charge;
+  const Held held = hold_some_list(group);
+  const bool covered = held.list->credit >= charge;
   if (covered) {
-    list->credit -= charge;
-    link(at, block, size, list);
+    held.list->credit -= charge;
+    link(at, block, size, held.list);
   }
-  list->unlock();
-  if (covered) return true;
+  held.release();
+  if (__builtin_expect(covered, 1)) return true;
   if (!group->charge(charge)) return false;
   enlist(at, block, size, group);
   return true;
@@ -197,16 +233,11 @@ bool charge_and_enlist(Record* at, void* block, size_t size, Group* group) {
 
 void delist(Record* record, uint64_t credit) {
   RecordList* list = record->list;
-  list->lock();
-  if (record->next != nullptr) record->next->previous = record->previous;
-  if (record->previous != nullptr) {
-    record->previous->next = record->next;
-  } else {
-    list->head = record->next;
-  }
-  record->check = 0;
+  const Held held = {list, list->enter(this_thread())};
+  if (!held.entered) list->lock();
+  unlink(record);
   list->credit += credit;
-  list->unlock();
+  held.release();
 }
 
 void set_size(Record* record, size_t size) {
@@ -215,15 +246,8 @@ void set_size(Record* record, size_t size) {
 }
 
 Record* record_of(const void* block) {
-  if (!alloc::in_region(reinterpret_cast<uintptr_t>(block))) return mapped_record(block);
-  const size_t usable = usable_bytes(block);
-  if (usable < sizeof(Record) || reinterpret_cast<uintptr_t>(block) % alignof(Record) != 0) {
-    return nullptr;
-  }
-  const uintptr_t end = reinterpret_cast<uintptr_t>(block) + usable;
-  auto* record = reinterpret_cast<Record*>(end - sizeof(Record));
-  if (!alloc::in_region(end - sizeof(Record)) || record->block != block) return nullptr;
-  return record->check == check_of(*record) ? record : nullptr;
+  const bool in_region = alloc::in_region(reinterpret_cast<uintptr_t>(block));
+  return in_region ? record_in_region(block) : mapped_record(block);
 }
 
 bool map_block(void* block, size_t length, size_t size, Group* group) {

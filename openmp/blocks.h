@@ -20,6 +20,7 @@
 #include <cstdint>
 
 #include "allocator/allocator.h"
+#include "allocator/guard.h"
 #include "allocator/region.h"
 #include "allocator/size_classes.h"
 
@@ -31,7 +32,7 @@ struct RecordList;
 
 // Placement::family of blocks with records, and of plain ones whose allocator gives null when its
 // strict space has no room (all others fall back on default memory).
-inline constexpr unsigned kRecordFamily = 1;
+inline constexpr unsigned kRecordFamily = alloc::kGuardedFamily;
 inline constexpr unsigned kNullFamily = 2;
 inline constexpr unsigned kSpread = 16;  // lists of a group that threads meet at
 
@@ -45,18 +46,49 @@ struct Record {
 };
 static_assert(sizeof(Record) == 48);
 
-// A list of records under a lock of one word. Held for a few instructions, never across a call.
-// Each on a cache line of its own: what one thread locks should not slow down another one's.
+// A list of records and its lock. Held for a few instructions, never across a call. Each on a cache
+// line of its own: what one thread locks should not slow down another one's.
+//
+// The first thread that uses a list owns it, and enters it by a plain store and a plain load: no
+// locked instruction. Any other thread takes `busy`, and the list away from its owner for good: it
+// says so in `owner`, lets the kernel fence all threads (membarrier(2)), and waits until the owner
+// is not inside. Either the owner has seen that by then, or it is seen inside. Where the kernel
+// offers no such fence, lists have no owners.
 struct alignas(64) RecordList {
+  static constexpr uint64_t kNobody = UINT64_MAX - 1;
+  static constexpr uint64_t kEverybody = UINT64_MAX;
+
   std::atomic<uint32_t> busy{0};
+  std::atomic<uint32_t> inside{0};       // the owner is
+  std::atomic<uint64_t> owner{kNobody};  // number of a thread
   Record* head = nullptr;
   Group* group = nullptr;
   uint64_t credit = 0;  // bytes of Group::used that freed blocks left here for the next ones
 
-  bool try_lock() { return busy.exchange(1, std::memory_order_acquire) == 0; }
+  // The owner's way. False: not the owner; take the other one.
+  bool enter(uint64_t thread) {
+    if (owner.load(std::memory_order_relaxed) != thread) return false;
+    inside.store(1, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // the processor's fence is the taker's
+    if (__builtin_expect(owner.load(std::memory_order_acquire) == thread, 1)) return true;
+    leave();
+    return false;
+  }
+  void leave() { inside.store(0, std::memory_order_release); }
+
+  bool try_busy() { return busy.exchange(1, std::memory_order_acquire) == 0; }
+  // Everybody's way; the owner may go it, too, and keeps the list.
   void lock();
   void unlock() { busy.store(0, std::memory_order_release); }
+  // For a list without an owner; false if it has one, or is to have none.
+  bool claim(uint64_t thread);
+
+ private:
+  void take_from_owner();
 };
+
+// Before the first allocator with records: settles process_number, and whether lists have owners.
+void prepare_records();
 
 // The threads that share one pool: all, a contention group, a team, or one thread.
 struct Group {
@@ -104,6 +136,53 @@ bool charge_and_enlist(Record* at, void* block, size_t size, Group* group);
 void delist(Record* record, uint64_t credit);
 // Changes the size in a live record.
 void set_size(Record* record, size_t size);
+
+// What the check word of a live record is. Each field changes it, whatever the others are.
+extern uint64_t process_number;
+inline uint64_t check_of(const Record& r) {
+  const uint64_t word = reinterpret_cast<uintptr_t>(r.block) ^ reinterpret_cast<uintptr_t>(r.list);
+  // An odd number: never 0, the check of a dead record.
+  return ((word * 0x9e3779b97f4a7c15ULL + r.size) ^ process_number) | 1;
+}
+
+// Where the record of a block in the region is.
+inline Record* record_at(void* block) {
+  const uintptr_t end = reinterpret_cast<uintptr_t>(block) + usable_bytes(block);
+  return reinterpret_cast<Record*>(end - sizeof(Record));
+}
+
+// Into and out of a list that is held.
+inline void link(Record* at, void* block, size_t size, RecordList* list) {
+  at->block = block;
+  at->size = size;
+  at->list = list;
+  at->previous = nullptr;
+  at->next = list->head;
+  if (list->head != nullptr) list->head->previous = at;
+  list->head = at;
+  at->check = check_of(*at);
+}
+inline void unlink(Record* record) {
+  if (record->next != nullptr) record->next->previous = record->previous;
+  if (record->previous != nullptr) {
+    record->previous->next = record->next;
+  } else {
+    record->list->head = record->next;
+  }
+  record->check = 0;
+}
+
+// The live record of a block in the region; null if the address is none.
+inline Record* record_in_region(const void* block) {
+  const size_t usable = usable_bytes(block);
+  if (usable < sizeof(Record) || reinterpret_cast<uintptr_t>(block) % alignof(Record) != 0) {
+    return nullptr;
+  }
+  const uintptr_t at = reinterpret_cast<uintptr_t>(block) + usable - sizeof(Record);
+  auto* record = reinterpret_cast<Record*>(at);
+  if (!alloc::in_region(at) || record->block != block) return nullptr;
+  return record->check == check_of(*record) ? record : nullptr;
+}
 
 // The live record of a block; null if the address is no block with a record.
 Record* record_of(const void* block);

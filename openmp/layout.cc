@@ -12,8 +12,6 @@
 
 namespace hms::omp {
 
-std::atomic<bool> records_in[alloc::kMaxPlacements];
-
 namespace {
 
 constexpr unsigned kRequestsPerLook = 256;  // that use one answer to "on which node am I?"
@@ -76,13 +74,6 @@ bool no_choice(const Space& space) {
          (space.resources.size() == 1 && space.kernel_chosen && !space.resources[0].emulated);
 }
 
-Result<alloc::PlacementId> resolve(const Placement& p) {
-  auto id = alloc::register_placement(p);
-  // Before a block of that placement exists.
-  if (id.ok() && p.family == kRecordFamily) records_in[id.value()].store(true);
-  return id;
-}
-
 Status resolve(Layout* layout) {
   const Space& space = *layout->space;
   Placement p;
@@ -105,7 +96,7 @@ Status resolve(Layout* layout) {
       p = in_order(space, layout->family);
   }
   if (layout->by_node) return {};
-  auto id = resolve(p);
+  auto id = alloc::register_placement(p);
   if (!id.ok()) return id.status();
   layout->placement = id.value();
   return {};
@@ -127,7 +118,8 @@ bool Layout::placement_now(alloc::PlacementId* out) const {
   const unsigned node = node_of_thread(partition != Partition::kEnvironment);
   uint32_t known = of_node[node].load(std::memory_order_acquire);
   if (known == 0) {
-    auto id = resolve(placement_of(*space, nearest_order(*space, static_cast<int>(node)), family));
+    auto id = alloc::register_placement(
+        placement_of(*space, nearest_order(*space, static_cast<int>(node)), family));
     if (!id.ok()) {
       log_once(LogLevel::kWarning, "omp placement", "%s", id.status().message().c_str());
       return false;

@@ -43,9 +43,6 @@ struct Layout {
   bool placement_now(alloc::PlacementId* out) const;
 };
 
-// True for placements whose blocks have records, by PlacementId.
-extern std::atomic<bool> records_in[alloc::kMaxPlacements];
-
 Result<const Layout*> layout_for(const Space& space, const Traits& traits, unsigned family);
 
 }  // namespace hms::omp

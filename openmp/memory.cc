@@ -20,18 +20,13 @@
 namespace hms::omp {
 
 // Constant-initialized: runtimes call before constructors ran.
-PlainTable plain_table = {{{kNoHandle}}};
+PlainTable plain_table = {{0}, {{kNoHandle}}};
 
 namespace {
 
 constexpr int kMaxChain = 64;  // of fallback allocators
 
 size_t to_pages(size_t bytes) { return (bytes + os::kPageSize - 1) & ~(os::kPageSize - 1); }
-
-Record* record_at(void* block) {
-  const uintptr_t end = reinterpret_cast<uintptr_t>(block) + usable_bytes(block);
-  return reinterpret_cast<Record*>(end - sizeof(Record));
-}
 
 // Zeroed blocks that are fresh from the kernel are not written a second time where the allocator
 // can tell: large ones of ordinary alignment.
@@ -55,6 +50,11 @@ bool stands_for(Handle h, const Allocator& a) {
 // allocator was destroyed, or a default set, is taken back by the one or the other.
 void remember_handle(Handle h, const Allocator& a) {
   if (a.plain == nullptr || a.plain->by_node || !stands_for(h, a)) return;
+  if (a.handle == kDefaultAlloc && a.plain->placement == alloc::kDefaultPlacement) {
+    const bool both = default_is_standing() && environment_allocator() == kDefaultAlloc;
+    if (both) plain_table.default_memory.store(kDefaultAlloc + 1);
+    if (both && !default_is_standing()) plain_table.default_memory.store(0);
+  }
   std::atomic<uint64_t>& cell = known_handle(h);
   const uint64_t entry = h << kPlacementBits | a.plain->placement;
   if (cell.load(std::memory_order_relaxed) == entry) return;
@@ -295,38 +295,26 @@ void* reallocate_plain(void* block, size_t size, Handle h, Caller caller) {
 }
 
 bool plain(const void* block) {
-  return alloc::owns(block) &&
-         !records_in[alloc::placement_of(block)].load(std::memory_order_relaxed);
+  return alloc::owns(block) && !alloc::region.guarded[alloc::placement_of(block)];
 }
 
-// The short ways of cached blocks with records; what they cannot do, or find wrong, is left to the
-// long ones.
-void* take_simple(Handle h, size_t size) {
-  constexpr size_t kMax = alloc::kMaxCachedSize - sizeof(Record);
-  if (size - 1 >= kMax || h < kMaxPredefinedHandle) return nullptr;
-  Allocator* a = find_allocator(h);
-  if (a == nullptr || !a->simple) return nullptr;
-  void* block = alloc::allocate_placed(charge_of(size), a->layout->placement);
-  if (block == nullptr || charge_and_enlist(record_at(block), block, size, &a->everyone)) {
-    return block;
-  }
-  alloc::deallocate(block);
-  return nullptr;
+void release_by_free(void* block) {
+  log_once(LogLevel::kWarning, "free of an OpenMP block",
+           "free(%p): the block is from an OpenMP allocator; it is freed as omp_free does", block);
+  release(block, kNullAllocator);
 }
 
-bool release_simple(void* block, Handle h) {
-  if (!alloc::in_region(reinterpret_cast<uintptr_t>(block)) || plain(block)) return false;
-  Record* record = record_of(block);
-  if (record == nullptr) return false;
-  const Allocator& a = *record->list->group->owner;
-  const uint64_t charge = charge_of(record->size);
-  if (!a.simple || a.handle != h || charge > alloc::kMaxCachedSize) return false;
-  delist(record, a.traits.pool_size == UINT64_MAX ? 0 : charge);
-  alloc::deallocate_owned(block);
-  return true;
+void* reallocate_by_realloc(void* block, size_t size) {
+  return reallocate(block, size, kNullAllocator, kNullAllocator, Caller::kAny);
+}
+
+size_t usable_beside_record(const void* block) {
+  return record_of(block) == nullptr ? 0 : alloc::usable_size(block) - sizeof(Record);
 }
 
 }  // namespace
+
+const alloc::Guard record_guard = {release_by_free, reallocate_by_realloc, usable_beside_record};
 
 void complain(const char* kind, const std::string& what) {
   static auto* const said = new std::set<std::string>;
@@ -354,21 +342,28 @@ void* allocate(Handle h, const Wish& wish, Caller caller) try {
   return fail(nullptr, wish.size, caller);
 }
 
-void* allocate_missed(Handle h, size_t size, size_t alignment, Caller caller) {
-  void* block = alignment <= kMallocAlignment ? take_simple(h, size) : nullptr;
-  if (__builtin_expect(block != nullptr, 1)) return block;
+// Where the layout depends on the thread's node, its cache may have a block of the right placement.
+void* allocate_unknown(size_t size, Handle h, size_t alignment, Caller caller) try {
+  const Allocator* a = h == kNullAllocator ? nullptr : find_allocator(h);
+  const size_t room = alloc::naturally_aligned(alignment, size);
+  const bool short_way = a != nullptr && a->plain != nullptr && a->plain->by_node;
+  if (short_way && room <= alloc::kMaxCachedSize && power_of_two(alignment)) {
+    alloc::PlacementId placement;
+    void* block =
+        a->plain->placement_now(&placement) ? alloc::allocate_placed(room, placement) : nullptr;
+    if (block != nullptr) return block;
+  }
   return allocate(h, {size, alignment, false}, caller);
+} catch (const std::exception&) {
+  return fail(nullptr, size, caller);
 }
 
 void* allocate_zeroed_missed(Handle h, size_t size, size_t alignment, Caller caller) {
   return allocate(h, {size, alignment, true}, caller);
 }
 
-void release_missed(void* block, Handle h) {
-  if (__builtin_expect(!release_simple(block, h), 0)) release(block, h);
-}
-
 void forget_handle(Handle h) {
+  if (h == kNullAllocator) plain_table.default_memory.store(0);
   std::atomic<uint64_t>& cell = known_handle(h);
   uint64_t entry = cell.load();
   if (entry >> kPlacementBits == h) cell.compare_exchange_strong(entry, kNoHandle);

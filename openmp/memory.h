@@ -47,18 +47,25 @@ void release(void* block, Handle h);
 // Frees a block by its record.
 void free_recorded(Record* record);
 
+// What free(), realloc() and malloc_usable_size() do with blocks that have records.
+extern const alloc::Guard record_guard;
+
 // A message of bad use, once for each kind.
 void complain(const char* kind, const std::string& what);
 
-// The hit paths: allocators whose blocks are plain, by handle. Budget: those of fast_path.h and
-// eight instructions.
+// The hit paths: allocators whose blocks are plain, by handle. Budget: malloc's own for default
+// memory, eight instructions more for others.
 inline constexpr unsigned kKnownHandles = 256;
 inline constexpr unsigned kPlacementBits = 16;
 inline constexpr uint64_t kNoHandle = UINT64_MAX;
 
 struct PlainTable {
+  // How many of omp_default_mem_alloc and omp_null_allocator, in this order, are known to be
+  // default memory; the latter is as long as no task has set its default, if that is what it stands
+  // for.
+  std::atomic<uint64_t> default_memory;
   // handle << 16 | placement. Entries of no allocator are 0 or kNoHandle; the first one is never 0,
-  // which would be the null allocator's. That is known as long as no task has set its default.
+  // which would be the null allocator's.
   std::atomic<uint64_t> known[kKnownHandles];
 };
 extern PlainTable plain_table;
@@ -70,7 +77,8 @@ void forget_handle(Handle h);
 
 // What remains when the hit paths do not apply; arguments in registers, so that the hit paths need
 // no stack frame.
-void* allocate_missed(Handle h, size_t size, size_t alignment, Caller caller);
+void* allocate_missed(size_t size, Handle h, size_t alignment, Caller caller);
+void* allocate_unknown(size_t size, Handle h, size_t alignment, Caller caller);
 void* allocate_zeroed_missed(Handle h, size_t size, size_t alignment, Caller caller);
 void release_missed(void* block, Handle h);
 
@@ -78,17 +86,21 @@ void release_missed(void* block, Handle h);
 template <typename Miss>
 __attribute__((always_inline)) inline void* allocate_known_or(Handle h, size_t room, Miss miss) {
   if (__builtin_expect(room - 1 >= alloc::kMaxCachedSize, 0)) return miss();
+  if (__builtin_expect(h < plain_table.default_memory.load(std::memory_order_acquire), 1)) {
+    return alloc::pop_default_or(alloc::cached_class_above(room - 1), miss);
+  }
   const uint64_t known = known_handle(h).load(std::memory_order_acquire);
   if (__builtin_expect(known >> kPlacementBits != h, 0)) return miss();
   return alloc::allocate_placed_or(room, static_cast<alloc::PlacementId>(known), miss);
 }
 
-inline void* allocate_fast(Handle h, size_t size, Caller caller) {
-  return allocate_known_or(h, size, [=] { return allocate_missed(h, size, 1, caller); });
+__attribute__((always_inline)) inline void* allocate_fast(Handle h, size_t size, Caller caller) {
+  return allocate_known_or(h, size, [=] { return allocate_missed(size, h, 1, caller); });
 }
 
-inline void* allocate_aligned_fast(Handle h, size_t alignment, size_t size, Caller caller) {
-  const auto miss = [=] { return allocate_missed(h, size, alignment, caller); };
+__attribute__((always_inline)) inline void* allocate_aligned_fast(Handle h, size_t alignment,
+                                                                  size_t size, Caller caller) {
+  const auto miss = [=] { return allocate_missed(size, h, alignment, caller); };
   if (__builtin_expect((alignment & (alignment - 1)) != 0, 0)) return miss();
   return allocate_known_or(h, alloc::naturally_aligned(alignment, size), miss);
 }
@@ -99,18 +111,9 @@ inline void* allocate_zeroed_fast(Handle h, size_t size, Caller caller) {
   return memset(block, 0, size);
 }
 
-// A plain block goes home by its address, whatever handle comes with it. The default placement
-// never has records.
-inline void release_fast(void* block, Handle h) {
-  const auto miss = [block, h] { release_missed(block, h); };
-  const auto address = reinterpret_cast<uintptr_t>(block);
-  if (__builtin_expect(!alloc::in_region(address), 0)) return miss();
-  const alloc::PlacementId placement = alloc::region.placement[alloc::window_of(address)];
-  if (__builtin_expect(placement != alloc::kDefaultPlacement, 0) &&
-      records_in[placement].load(std::memory_order_relaxed)) {
-    return miss();
-  }
-  alloc::deallocate_in_or(block, placement, miss);
+// A plain block goes home by its address, whatever handle comes with it: as in free().
+__attribute__((always_inline)) inline void release_fast(void* block, Handle h) {
+  alloc::free_or(block, [block, h] { release_missed(block, h); });
 }
 
 }  // namespace hms::omp

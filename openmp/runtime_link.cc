@@ -152,11 +152,11 @@ uint64_t contention_group_of_thread(Flavour flavour) {
   return r == nullptr ? 0 : static_cast<uint64_t>(r->team());
 }
 
-uint64_t this_thread() {
+__thread uint64_t known_thread_number = 0;
+
+uint64_t number_this_thread() {
   static std::atomic<uint64_t> count{0};
-  static thread_local uint64_t number = 0;
-  if (number == 0) number = count.fetch_add(1, std::memory_order_relaxed) + 1;
-  return number;
+  return known_thread_number = count.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
 int host_device() {

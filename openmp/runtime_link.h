@@ -36,7 +36,14 @@ Handle load_default(Flavour flavour);
 // of its ancestors; two teams that exist at the same time differ in one of them.
 uint64_t team_of_thread(Flavour flavour);
 uint64_t contention_group_of_thread(Flavour flavour);
-uint64_t this_thread();
+
+// A number of the calling thread, from 1; never given again.
+extern __thread uint64_t known_thread_number;
+uint64_t number_this_thread();
+inline uint64_t this_thread() {
+  const uint64_t number = known_thread_number;
+  return __builtin_expect(number != 0, 1) ? number : number_this_thread();
+}
 
 // The number of the host device (0 without others). Never asked while a runtime starts.
 int host_device();

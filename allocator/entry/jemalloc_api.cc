@@ -8,6 +8,7 @@
 #include "allocator/entry/next.h"
 #include "allocator/entry/program_arenas.h"
 #include "allocator/entry/request.h"
+#include "allocator/guard.h"
 #include "allocator/jemalloc.h"
 
 namespace hms::entry {
@@ -73,7 +74,7 @@ void* reallocate_flagged(void* block, size_t size, int flags, const void* caller
 size_t resize_in_place(void* block, size_t size, size_t extra, int flags) {
   const size_t old_size = usable(block);
   if (in_program_arena(block)) return hmsje_xallocx(block, size, extra, flags);
-  if (!alloc::owns(block) || forwarding()) return old_size;
+  if (!alloc::owns(block) || alloc::guard_of(block) != nullptr || forwarding()) return old_size;
   if (extra > kMaxRequest - size) extra = kMaxRequest - size;
   const size_t now = alloc::resize_in_place(block, size, extra, alignment_of(flags));
   if (now > old_size && zero_of(flags)) {

@@ -37,9 +37,14 @@ __attribute__((noinline)) void* realloc_slow(void* block, size_t size, const voi
   return nullptr;
 }
 
-inline void* realloc_glibc(void* block, size_t size, const void* caller) {
+__attribute__((noinline)) void* realloc_moving(void* block, size_t size, const void* caller) {
   void* hit = reallocate_hit(block, size);
   return __builtin_expect(hit != nullptr, 1) ? hit : realloc_slow(block, size, caller);
+}
+
+// What stays where it is needs no stack frame.
+[[gnu::always_inline]] inline void* realloc_glibc(void* block, size_t size, const void* caller) {
+  return fits_as_it_is(block, size) ? block : realloc_moving(block, size, caller);
 }
 
 // Failure leaves errno alone, too.

@@ -79,24 +79,31 @@ inline void* allocate_aligned(size_t alignment, size_t size, const void* caller)
 
 // With the gate closed: true if rules would put a block of this class where this one is.
 inline bool routed_here(uintptr_t address, unsigned size_class) {
-  alloc::Cache* home = alloc::existing_cache(alloc::region.placement[alloc::window_of(address)]);
+  alloc::Cache* home = alloc::existing_cache(alloc::region.free_to[alloc::window_of(address)]);
   return home != nullptr && &home->bins[size_class] == alloc::thread_state.routed[size_class];
 }
 
-// What realloc gives when the thread cache has all that it takes: the block itself, or another one
-// with its content. Null, and nothing done, if not. Without rules a block stays on its placement.
-// Inlined by force: a second frame is a fifth of the way.
+// True if realloc has nothing to do: the block is of the class of that size, and without rules it
+// stays on its placement.
+[[gnu::always_inline]] inline bool fits_as_it_is(const void* block, size_t size) {
+  const auto address = reinterpret_cast<uintptr_t>(block);
+  if (!alloc::in_region(address) || size - 1 >= alloc::kMaxCachedSize) return false;
+  const unsigned size_class = alloc::cached_class(size);
+  if (alloc::page_mark(address) != size_class + 1) return false;
+  return gate_open() ? alloc::unguarded(address) : routed_here(address, size_class);
+}
+
+// Without rules: another block with its content, when the thread cache has all that it takes. Null,
+// and nothing done, if not. Inlined by force: a second frame is a fifth of the way.
 [[gnu::always_inline]] inline void* reallocate_hit(void* block, size_t size) {
   const auto address = reinterpret_cast<uintptr_t>(block);
-  if (!alloc::in_region(address) || size - 1 >= alloc::kMaxCachedSize) return nullptr;
+  if (!alloc::in_region(address) || size - 1 >= alloc::kMaxCachedSize || !gate_open()) {
+    return nullptr;
+  }
   const unsigned old_class = alloc::page_mark(address) - 1;
   const unsigned new_class = alloc::cached_class(size);
-  if (__builtin_expect(!gate_open(), 0)) {
-    return old_class == new_class && routed_here(address, new_class) ? block : nullptr;
-  }
-  if (old_class == new_class) return block;
-  if (old_class >= alloc::kCachedClasses) return nullptr;
-  alloc::Cache* cache = alloc::existing_cache(alloc::region.placement[alloc::window_of(address)]);
+  if (old_class >= alloc::kCachedClasses || old_class == new_class) return nullptr;
+  alloc::Cache* cache = alloc::existing_cache(alloc::region.free_to[alloc::window_of(address)]);
   if (cache == nullptr) return nullptr;
   alloc::Bin& from = cache->bins[old_class];
   alloc::Bin& to = cache->bins[new_class];
@@ -111,20 +118,15 @@ inline bool routed_here(uintptr_t address, unsigned size_class) {
 
 inline size_t usable(const void* block) {
   auto address = reinterpret_cast<uintptr_t>(block);
-  if (__builtin_expect(alloc::in_region(address), 1)) {
+  if (__builtin_expect(alloc::in_region(address) && alloc::unguarded(address), 1)) {
     const unsigned size_class = alloc::page_mark(address) - 1;
     if (__builtin_expect(size_class < alloc::kBinClasses, 1)) return alloc::kClassSizes[size_class];
   }
   return usable_slow(block);
 }
 
-inline void release(void* block) {
-  const auto miss = [block] { release_slow(block); };
-  if (__builtin_expect(alloc::in_region(reinterpret_cast<uintptr_t>(block)), 1)) {
-    alloc::deallocate_owned_or(block, miss);
-  } else {
-    miss();
-  }
+[[gnu::always_inline]] inline void release(void* block) {
+  alloc::free_or(block, [block] { release_slow(block); });
 }
 
 }  // namespace hms::entry

@@ -5,6 +5,7 @@
 #include "allocator/entry/early.h"
 #include "allocator/entry/next.h"
 #include "allocator/entry/request.h"
+#include "allocator/guard.h"
 
 namespace hms::entry {
 namespace {
@@ -111,6 +112,8 @@ void* allocate_aligned_slow(size_t alignment, size_t size, const void* caller) {
 void* reallocate(void* block, size_t size, const void* caller) {
   return guarded(size, caller, [block, size](Choice c) -> void* {
     const bool ours = alloc::owns(block);
+    const alloc::Guard* guard = ours ? alloc::guard_of(block) : nullptr;
+    if (guard != nullptr) return guard->reallocate(block, size);
     if (ours && c.door == Door::kPlace) return reallocate_ours(block, size, c);
     if (!ours && c.door == Door::kForward && !is_early(block)) {
       return next_allocator().realloc(block, size);
@@ -123,7 +126,7 @@ void release_slow(void* block) {
   if (block == nullptr) return;
   ErrnoKeeper keeper;
   if (alloc::owns(block)) {
-    alloc::deallocate(block);
+    alloc::free_guarded(block);
   } else {
     release_foreign(block);
   }
@@ -131,7 +134,7 @@ void release_slow(void* block) {
 
 size_t usable_slow(const void* block) {
   if (block == nullptr) return 0;
-  return alloc::owns(block) ? alloc::usable_size(block) : foreign_usable_size(block);
+  return alloc::owns(block) ? alloc::usable_guarded(block) : foreign_usable_size(block);
 }
 
 }  // namespace hms::entry

@@ -19,7 +19,7 @@ TABLE = ("pair/64", "batch/64x1000", "random/16-1024")  # the cases with a goal 
 @dataclasses.dataclass
 class Case:
     name: str
-    group: str  # "micro", "program", "memory"
+    group: str  # "micro", "program", "memory", "openmp"
     unit: str
     threads: int
     sample: Callable  # (bench, peer) -> sample
@@ -160,6 +160,27 @@ def _memory(arguments, value):
 def _residue(told):
     """MiB above the floor at the end that are not live blocks."""
     return max(told["samples"][-1][1] - told["floor_bytes"] - told["kept_bytes"], 0) / (1 << 20)
+
+
+def openmp(bench):
+    """omp_alloc and omp_free in a parallel region, by each compiler's runtime; malloc beside them."""
+    found = []
+    for compiler in ("gcc", "clang-14"):
+        program = pathlib.Path(bench.folder) / "openmp" / f"pair.{compiler}"
+        if not program.exists():
+            continue
+        for kind in ("malloc", "default", "null", "own", "pool"):
+            found.append(Case(f"omp pair/64 {kind}, {compiler} @2", "openmp", "ns", 2,
+                              _openmp([str(program), kind, "2", "200"])))
+    return found
+
+
+def _openmp(command):
+    def sample(bench, peer):
+        told = bench.run(command, peer.settings())
+        return {"value": float(told["output"]), "rss_kib": told["rss_kib"],
+                "faults": told["minor_faults"], "others": told["others"]}
+    return sample
 
 
 POLICY_CALLS = ("mbind", "set_mempolicy", "set_mempolicy_home_node", "migrate_pages", "move_pages",

@@ -47,6 +47,7 @@ def known():
              {"HMS_BENCH_KIND": "MEMKIND_REGULAR"}),
         Peer("memtier-api", "libmemkind.so.0", "libmemkind0", "memtier"),
         Peer("hms-tier", "libhms_malloc.so", "", "tier"),
+        Peer("hms-omp", "libhms_omp.so", ""),
     ]
 
 

@@ -36,7 +36,7 @@ class Report:
 
     def goals(self):
         return [*self._table_goals(), *self._tier_goals(), *self._geomean_goals(),
-                *self._program_goals(), *self._memory_goals()]
+                *self._program_goals(), *self._memory_goals(), *self._openmp_goals()]
 
     def _table_goals(self):
         """The small cases against the best of the well-known allocators, plain and explicit."""
@@ -107,6 +107,20 @@ class Report:
                    f"{calls['policy']:.1f} (memory calls: {calls['memory']:.1f})", "0",
                    calls["policy"] == 0)
 
+    def _openmp_goals(self):
+        """The pair on the stock runtime against ours, and ours against malloc of the same process."""
+        for name in self.results.group("openmp"):
+            kind, compiler = name.split()[2].rstrip(","), name.split()[3]
+            ratio = self.results.ratio(name, "glibc", "hms-omp")
+            if kind == "malloc" or not ratio:
+                continue
+            least = 1.0 if kind == "pool" else 3.0
+            yield f"{name}: stock runtime / hms-omp", _ratio(ratio), f">= {least:g}", ratio[0] >= least
+            malloc = self._middle_if_measured(f"omp pair/64 malloc, {compiler} @2", "hms-omp")
+            if malloc and kind != "pool":
+                over = self.results.middle(name, "hms-omp") / malloc
+                yield f"{name}: hms-omp / its malloc", f"{over:.2f}", "<= 1.10", over <= 1.1
+
     def _middle_if_measured(self, case, peer):
         return self.results.middle(case, peer) if case in self.results.cases else None
 
@@ -143,7 +157,8 @@ class Report:
         for group, title, key in (("micro", "Micro-benchmarks, ns per block", "value"),
                                   ("program", "Programs, s", "value"),
                                   ("program", "Programs, peak RSS in MiB", "rss_kib"),
-                                  ("memory", "Memory", "value")):
+                                  ("memory", "Memory", "value"),
+                                  ("openmp", "OpenMP, ns per block; glibc: the stock runtime", "value")):
             names = self.results.group(group)
             if names:
                 parts.append(f"## {title}\n\n" + self._group_table(names, key))

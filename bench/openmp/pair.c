@@ -1,13 +1,19 @@
 /* omp_alloc/omp_free of 64 bytes in a parallel region, beside malloc/free of the same process: ns
- * for a pair, the slower of the threads, best round. Unmodified standard OpenMP, so that the same
- * binary measures the stock runtime (as it is) and libhms_omp (under `hms run --omp`).
+ * for a pair, the slower of the threads. Unmodified standard OpenMP, so that the same binary
+ * measures the stock runtime (as it is) and libhms_omp (under `hms run --omp`). The kinds take
+ * turns, round by round, because machines change their pace.
  *
- *   pair [THREADS [ROUNDS]] */
+ *   pair [KIND|all [THREADS [ROUNDS]]]   KIND: the median as a number; all: a table */
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { kPairs = 50000, kBytes = 64 };
+enum { kPairs = 50000, kBytes = 64, kMaxRounds = 1000, kKinds = 5 };
+
+static const char* const kNames[kKinds] = {"malloc", "default", "null", "own", "pool"};
+static omp_allocator_handle_t handles[kKinds];
+static double took[kKinds][kMaxRounds];
 
 static double round_of(int plain, omp_allocator_handle_t h, int threads) {
   double slowest = 0;
@@ -28,36 +34,50 @@ static double round_of(int plain, omp_allocator_handle_t h, int threads) {
   return slowest / kPairs * 1e9;
 }
 
-static double best_of(int plain, omp_allocator_handle_t h, int threads, int rounds) {
-  double best = round_of(plain, h, threads);
-  for (int r = 1; r < rounds; r++) {
-    double took = round_of(plain, h, threads);
-    if (took < best) best = took;
-  }
-  return best;
+static int ascending(const void* a, const void* b) {
+  const double x = *(const double*)a, y = *(const double*)b;
+  return (x > y) - (x < y);
+}
+
+static int usage(void) {
+  fprintf(stderr,
+          "usage: pair [KIND|all [THREADS [ROUNDS]]]; KIND: malloc, default, null, own, pool; "
+          "THREADS above 0, ROUNDS 1 to %d\n",
+          kMaxRounds);
+  return 2;
 }
 
 int main(int argc, char** argv) {
-  const int threads = argc > 1 ? atoi(argv[1]) : 2;
-  const int rounds = argc > 2 ? atoi(argv[2]) : 60;
-  if (threads < 1 || rounds < 1) {
-    fprintf(stderr, "usage: pair [THREADS [ROUNDS]], both above 0\n");
-    return 2;
-  }
+  const char* const wanted = argc > 1 ? argv[1] : "all";
+  const int threads = argc > 2 ? atoi(argv[2]) : 2;
+  const int rounds = argc > 3 ? atoi(argv[3]) : 60;
+  const int all = strcmp(wanted, "all") == 0;
+  int known = all;
+  for (int k = 0; k < kKinds; k++) known |= strcmp(wanted, kNames[k]) == 0;
+  if (!known || threads < 1 || rounds < 1 || rounds > kMaxRounds) return usage();
+
   omp_alloctrait_t pool[] = {{omp_atk_pool_size, 1 << 20}};
-  const struct {
-    const char* name;
-    int plain;
-    omp_allocator_handle_t h;
-  } kinds[] = {
-      {"malloc", 1, omp_null_allocator},
-      {"omp_default_mem_alloc", 0, omp_default_mem_alloc},
-      {"the null allocator", 0, omp_null_allocator},
-      {"own allocator", 0, omp_init_allocator(omp_default_mem_space, 0, NULL)},
-      {"own, with pool_size", 0, omp_init_allocator(omp_default_mem_space, 1, pool)},
-  };
-  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-    printf("%-24s %8.1f ns\n", kinds[i].name, best_of(kinds[i].plain, kinds[i].h, threads, rounds));
+  handles[1] = omp_default_mem_alloc;
+  handles[2] = omp_null_allocator;
+  handles[3] = omp_init_allocator(omp_default_mem_space, 0, NULL);
+  handles[4] = omp_init_allocator(omp_default_mem_space, 1, pool);
+  for (int r = -1; r < rounds; r++) { /* the first one warms up */
+    for (int k = 0; k < kKinds; k++) {
+      if (!all && strcmp(wanted, kNames[k]) != 0) continue;
+      const double ns = round_of(k == 0, handles[k], threads);
+      if (r >= 0) took[k][r] = ns;
+    }
+  }
+  if (all) printf("%-10s %10s %10s\n", "ns", "median", "least");
+  for (int k = 0; k < kKinds; k++) {
+    if (!all && strcmp(wanted, kNames[k]) != 0) continue;
+    qsort(took[k], (size_t)rounds, sizeof took[k][0], ascending);
+    const double median = took[k][rounds / 2];
+    if (all) {
+      printf("%-10s %10.2f %10.2f\n", kNames[k], median, took[k][0]);
+    } else {
+      printf("%.4f\n", median);
+    }
   }
   return 0;
 }

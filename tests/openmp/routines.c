@@ -2,6 +2,7 @@
  */
 #include "harness.h"
 
+#include <malloc.h>
 #include <pthread.h>
 
 static const allocator kPredefined[] = {(allocator)1, (allocator)2, (allocator)3, (allocator)4,
@@ -250,6 +251,30 @@ static void small_blocks_outlive_their_allocator(void) {
   }
 }
 
+/* Blocks given to free() and realloc(): a mistake, which must not damage the heap. */
+static void free_and_realloc_of_blocks(void) {
+  allocator h = MAKE(omp_default_mem_space, trait(omp_atk_pool_size, 1 << 20),
+                     trait(omp_atk_alignment, 64), NULL_FB);
+  for (int round = 0; round < 50; round++) {
+    char* p = omp_alloc(100, h);
+    char* q = omp_alloc(50000, h);
+    char* r = omp_alloc(100, omp_default_mem_alloc);
+    CHECK(p != NULL && q != NULL && r != NULL);
+    memset(p, 1, 100);
+    free(opaque(r));
+    p = realloc(opaque(p), 90);
+    CHECK(p != NULL && p[89] == 1);
+    p = realloc(opaque(p), 5000);
+    CHECK(p != NULL && p[89] == 1 && malloc_usable_size(p) >= 5000);
+    memset(p, 2, malloc_usable_size(p));
+    free(opaque(p));
+    free(opaque(q));
+  }
+  void* all = omp_alloc((1 << 20) - 4096, h);
+  CHECK(all != NULL); /* nothing is left charged */
+  omp_destroy_allocator(h);
+}
+
 static allocator shared;
 static void* worker(void* unused) {
   void* blocks[50];
@@ -350,6 +375,7 @@ int main(int argc, char** argv) {
       {"hundred_thousand_allocators", hundred_thousand_allocators, 0, NULL},
       {"destroy_frees_what_is_left", destroy_frees_what_is_left, 0, NULL},
       {"small_blocks_outlive_their_allocator", small_blocks_outlive_their_allocator, 0, NULL},
+      {"free_and_realloc_of_blocks", free_and_realloc_of_blocks, 0, NULL},
       {"threads_come_and_go", threads_come_and_go, 0, NULL},
       {"blocks_change_hands", blocks_change_hands, 0, NULL},
       {"fork_in_a_busy_program", fork_in_a_busy_program, 0, NULL},

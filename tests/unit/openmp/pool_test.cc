@@ -85,6 +85,91 @@ TEST_F(Pool, RefusesNothingThatFits) {
   EXPECT_TRUE(destroy_allocator(a->handle).ok());
 }
 
+// The first thread that uses a list owns it. Others that free its blocks take the list away, while
+// the owner is at work in it, and both go on.
+TEST_F(Pool, ListsAreTakenFromTheirOwners) {
+  constexpr unsigned kBlocks = 200;
+  for (int round = 0; round < 20; ++round) {
+    Allocator* a = make({{kPoolSize, 1 << 20}, {kFallback, kNullFb}});
+    void* blocks[kBlocks];
+    for (void*& block : blocks) block = allocate_fast(a->handle, 64, Caller::kAny);
+    EXPECT_EQ(a->everyone.first.owner.load(), this_thread());
+    std::atomic<bool> freed{false};
+    std::thread other([&] {
+      for (void* block : blocks) release_fast(block, a->handle);
+      freed.store(true);
+    });
+    do {
+      for (int i = 0; i < 100; ++i) {
+        release_fast(allocate_fast(a->handle, 64, Caller::kAny), a->handle);
+      }
+    } while (!freed.load());
+    other.join();
+    EXPECT_EQ(a->everyone.first.owner.load(), RecordList::kEverybody);
+    EXPECT_EQ(pool_in_use(a), 0U);
+    EXPECT_TRUE(destroy_allocator(a->handle).ok());
+  }
+}
+
+// A pool that is used up asks all lists for their credits: that, too, takes them from their owners.
+TEST_F(Pool, CreditsAreGatheredFromOwners) {
+  constexpr size_t kBlock = 1000;
+  constexpr size_t kLimit = 64 * (kBlock + kRecord);
+  Allocator* a = make({{kPoolSize, kLimit}, {kFallback, kNullFb}});
+  std::atomic<unsigned> ready{0};
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      void* blocks[8];
+      bool first = true;
+      while (!stop.load()) {
+        for (void*& block : blocks) block = allocate_fast(a->handle, kBlock, Caller::kAny);
+        for (void* block : blocks) release_fast(block, a->handle);
+        if (first) ready.fetch_add(1);
+        first = false;
+      }
+    });
+  }
+  while (ready.load() < 4) std::this_thread::yield();
+  // What the others hold at most is half of the pool.
+  for (int i = 0; i < 1000; ++i) {
+    void* half = get(a->handle, 32 * (kBlock + kRecord) - kRecord);
+    EXPECT_NE(half, nullptr);
+    release(half, a->handle);
+  }
+  stop.store(true);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(pool_in_use(a), 0U);
+  EXPECT_TRUE(destroy_allocator(a->handle).ok());
+}
+
+// Blocks with records that the program passes to free() and realloc().
+TEST_F(Pool, PlainFreeAndReallocLeaveTheHeapWhole) {
+  Allocator* a = make({{kPoolSize, 1 << 20}, {kFallback, kNullFb}});
+  for (size_t size : {size_t{10}, size_t{1000}, size_t{100000}}) {
+    auto* block = static_cast<char*>(get(a->handle, size));
+    ASSERT_NE(alloc::guard_of(block), nullptr);
+    const size_t usable = alloc::usable_guarded(block);
+    EXPECT_GE(usable, size);
+    memset(block, 1, usable);
+    alloc::free_or(block, [block] { alloc::free_guarded(block); });  // as free() does
+    EXPECT_EQ(pool_in_use(a), 0U);
+    EXPECT_EQ(alloc::usable_guarded(block), 0U);
+    alloc::free_guarded(block);  // twice: reported
+    block = static_cast<char*>(get(a->handle, size));
+    memset(block, 7, size);
+    block = static_cast<char*>(alloc::guard_of(block)->reallocate(block, size * 3));
+    ASSERT_NE(block, nullptr);
+    EXPECT_EQ(block[size - 1], 7);
+    EXPECT_EQ(pool_in_use(a), size * 3 + kRecord);
+    EXPECT_EQ(alloc::guard_of(block)->reallocate(block, 2 << 20), nullptr);
+    alloc::free_guarded(block);
+  }
+  EXPECT_EQ(pool_in_use(a), 0U);
+  EXPECT_TRUE(destroy_allocator(a->handle).ok());
+}
+
 TEST_F(Pool, OfEachThread) {
   Allocator* a = make({{kPoolSize, 4096}, {kAccess, kThread}, {kFallback, kNullFb}});
   void* blocks[8] = {};
