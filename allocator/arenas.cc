@@ -95,6 +95,14 @@ Arena* make_arena(Leg* leg) {
 
 }  // namespace
 
+// Without this thread's data of jemalloc: many threads never need them.
+void decay_arenas(Leg* leg, bool all) {
+  for (std::atomic<Arena*>& cell : leg->arenas) {
+    Arena* arena = cell.load(std::memory_order_acquire);
+    if (arena != nullptr) hmsje_arena_decay(nullptr, arena->made, false, all);
+  }
+}
+
 // jemalloc makes the lists of an arena by writing zeros, for extents of every size there can be;
 // most are never used. Pages of nothing but zeros are the same without memory behind them.
 void shed_zero_pages(HmsjeArena* arena) {

@@ -7,6 +7,7 @@
 #include "allocator/extent_hooks.h"
 #include "allocator/jemalloc.h"
 #include "allocator/region.h"
+#include "allocator/residence.h"
 #include "allocator/setup.h"
 #include "allocator/size_classes.h"
 #include "allocator/thread_cache.h"
@@ -123,6 +124,10 @@ unsigned push_run(const Request& request, int flags, unsigned count, Stack out) 
     *(*out.top)++ = block;
     ++pushed;
   }
+  if (pushed > 0) {
+    Leg* leg = leg_of(reinterpret_cast<uintptr_t>(*(*out.top - 1)));
+    note_held(leg, static_cast<int64_t>(pushed * class_size(request.size_class)));
+  }
   return pushed;
 }
 
@@ -143,15 +148,21 @@ unsigned push_from_others(Leg* leg, const Arena* arena, const Request& request, 
 
 // Block by block from jemalloc.
 unsigned push_singles(Leg* leg, const Request& request, unsigned count, Stack out) {
-  Arena* arena = arena_of(leg, thread_state.slot);
+  // Large blocks of a group come from its first arena, as spans do: what one thread freed serves
+  // the others.
+  const bool large = request.size_class >= kBinClasses;
+  const unsigned slot = thread_state.slot;
+  Arena* arena = arena_of(leg, large ? first_slot_of(group_of_slot(slot)) : slot);
   if (arena == nullptr) return 0;
   int flags = flags_for(request.flags, *arena);
+  const int64_t committed = committed_bytes(*leg);
   unsigned pushed = push_run(request, flags, count, out);
   // Freed memory that waits for decay in some arena must not make its target look full.
   if (pushed == 0 && attempt_refused() && reclaim(*leg)) {
     pushed = push_run(request, flags, count, out);
   }
   if (pushed == 0) pushed = push_from_others(leg, arena, request, out);
+  if (large) bound_idle(leg, committed);
   return pushed;
 }
 
@@ -170,7 +181,11 @@ Span* fresh_span(Leg* leg, Central* central, unsigned group) {
   }
   if (memory == nullptr) return nullptr;
   Span* span = make_span(reinterpret_cast<uintptr_t>(memory), central, central->size_class);
-  if (span == nullptr) hmsje_dallocx(memory, MALLOCX_TCACHE_NONE);
+  if (span == nullptr) {
+    hmsje_dallocx(memory, MALLOCX_TCACHE_NONE);
+  } else {
+    note_held(leg, static_cast<int64_t>(bytes));
+  }
   return span;
 }
 
@@ -237,6 +252,7 @@ void give_home(void** blocks, unsigned count, unsigned size_class) {
   }
   if (central != nullptr) return give_to_central(central, blocks, count);
   for (unsigned i = 0; i < count; ++i) hmsje_dallocx(blocks[i], MALLOCX_TCACHE_NONE);
+  note_held(leg, -static_cast<int64_t>(count * class_size(size_class)));
   if (leg->refused_at.load(std::memory_order_relaxed) != 0) {
     leg->refused_at.store(0, std::memory_order_relaxed);
   }
@@ -281,8 +297,9 @@ void note_resize(void* block, size_t old_size, size_t new_size) {
   } else {
     counters->freed.fetch_add(old_size - new_size, std::memory_order_relaxed);
   }
-  leg->live.fetch_add(static_cast<int64_t>(new_size) - static_cast<int64_t>(old_size),
-                      std::memory_order_relaxed);
+  const int64_t grown = static_cast<int64_t>(new_size) - static_cast<int64_t>(old_size);
+  leg->live.fetch_add(grown, std::memory_order_relaxed);
+  note_held(leg, grown);
   set_page_mark(address, class_of(new_size) + 1);
 }
 

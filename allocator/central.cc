@@ -8,6 +8,7 @@
 #include "allocator/fill.h"
 #include "allocator/jemalloc.h"
 #include "allocator/meta.h"
+#include "allocator/residence.h"
 #include "allocator/setup.h"
 #include "runtime/support/counters.h"
 #include "runtime/support/log.h"
@@ -149,8 +150,13 @@ void send_off(Central* central, const Leaving& leaving, void** strays) {
     void* memory = to_pointer(span_start(span));
     unmake_span(span);
     hmsje_dallocx(memory, MALLOCX_TCACHE_NONE);
+    note_held(central->leg, -static_cast<int64_t>(span_bytes(central->size_class)));
   }
   for (unsigned i = 0; i < leaving.strays; ++i) hmsje_dallocx(strays[i], MALLOCX_TCACHE_NONE);
+  if (leaving.strays > 0) {
+    note_held(central->leg,
+              -static_cast<int64_t>(leaving.strays * class_size(central->size_class)));
+  }
   if (leaving.rejected > 0) tell_rejected(central, leaving);
   bool room = leaving.spans != 0 || leaving.strays > 0;
   if (room && central->leg->refused_at.load(std::memory_order_relaxed) != 0) {

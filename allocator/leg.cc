@@ -252,7 +252,10 @@ void uncarve(Leg* leg, uintptr_t start, size_t bytes) {
 
 bool commit_extent(Leg* leg, uintptr_t start, size_t bytes) {
   if (!charge_extent(leg, start, bytes)) return false;
-  if (!leg->plan.verify || place_strictly(*leg, start, bytes)) return true;
+  if (!leg->plan.verify || place_strictly(*leg, start, bytes)) {
+    leg->committed.fetch_add(static_cast<int64_t>(bytes), std::memory_order_relaxed);
+    return true;
+  }
   os::discard(to_pointer(start), bytes);
   uncharge_extent(leg, start, bytes);
   leg->plan.account->counters->refused_full.fetch_add(1, std::memory_order_relaxed);
@@ -261,6 +264,7 @@ bool commit_extent(Leg* leg, uintptr_t start, size_t bytes) {
 
 bool decommit_extent(Leg* leg, uintptr_t start, size_t bytes) {
   if (os::discard(to_pointer(start), bytes) != 0) return false;
+  leg->committed.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
   uncharge_extent(leg, start, bytes);
   return true;
 }

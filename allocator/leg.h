@@ -53,6 +53,8 @@ struct Leg {
   std::atomic<Arena*> arenas[kMaxArenas] = {};
   std::atomic<Depot*> depots[kMaxArenas] = {};  // free blocks, by group of CPUs: central.h
   std::atomic<int64_t> live{0};                 // bytes handed to threads, what ratios compare
+  std::atomic<int64_t> committed{0};            // charged
+  std::atomic<int64_t> held{0};                 // of these, in blocks and spans; see residence.h
   std::atomic<int64_t> refused_at{0};    // when it last had no room, 0: not lately (monotonic ns)
   std::atomic<size_t> refused_size{0};   // what it had no room for then; smaller may still fit
   std::atomic<uint32_t> relief_seen{0};  // the account's `relief` at that time
@@ -77,6 +79,8 @@ Account* account_of(const Leg& leg, uintptr_t address);
 // The arena of a leg for threads with this slot, made at first use. Null when jemalloc has no
 // memory.
 Arena* arena_of(Leg* leg, unsigned slot);
+// Free memory of all arenas of a leg goes back to the system: all of it, or what is due.
+void decay_arenas(Leg* leg, bool all);
 // While nobody uses the arena: gives back what is only zeros in its records.
 void shed_zero_pages(HmsjeArena* arena);
 

@@ -10,6 +10,7 @@
 
 #include "allocator/allocator.h"
 #include "allocator/jemalloc.h"
+#include "allocator/keeper.h"
 #include "allocator/leg.h"
 #include "allocator/placements.h"
 #include "allocator/region.h"
@@ -80,6 +81,7 @@ void look_at_machine() {
 void child_of_fork() {
   after_fork_child();
   stats_after_fork();
+  restart_keeper_in_child();
 }
 
 void start() {

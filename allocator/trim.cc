@@ -20,15 +20,6 @@ uint64_t charged_in_all() {
   return sum;
 }
 
-// `all`: everything that is free goes; else what was free for long enough. No data of jemalloc
-// about the thread: many threads never need them.
-void decay_arenas(Leg* leg, bool all) {
-  for (std::atomic<Arena*>& cell : leg->arenas) {
-    Arena* arena = cell.load(std::memory_order_acquire);
-    if (arena != nullptr) hmsje_arena_decay(nullptr, arena->made, false, all);
-  }
-}
-
 // Free memory of a leg back to the system: from the centrals to jemalloc, and on.
 void purge_leg(Leg* leg) {
   drain_leg(leg);

@@ -14,6 +14,7 @@
 #include "allocator/entry/next.h"
 #include "allocator/entry/request.h"
 #include "allocator/fill.h"
+#include "allocator/keeper.h"
 #include "allocator/routing/finish.h"
 #include "allocator/routing/router.h"
 #include "runtime/support/log.h"
@@ -83,7 +84,10 @@ bool may_start(const void* caller) {
          !called_by_dynamic_linker(caller);
 }
 
-__attribute__((constructor)) void on_load() { start(); }
+__attribute__((constructor)) void on_load() {
+  start();
+  if (!forwarding()) alloc::start_keeper();
+}
 
 __attribute__((destructor)) void on_unload() { finish(); }
 
