@@ -110,13 +110,16 @@ void settle_span(Central* central, Span* span, Leaving* leaving) {
 // Neighbours in the array often lie in one span: it is looked at once.
 void put_back(Central* central, void** blocks, unsigned count, Leaving* leaving) {
   const SpanShape shape = kShapes[central->size_class];
+  const uintptr_t within = ~static_cast<uintptr_t>(shape.bytes - 1);
   Span* span = nullptr;
+  uintptr_t start = 0;
   for (unsigned i = 0; i < count; ++i) {
     const auto address = reinterpret_cast<uintptr_t>(blocks[i]);
-    Span* const next = span_of(address, central->size_class);
-    if (next != span) {
+    if ((address & within) != start) {
       if (span != nullptr) settle_span(central, span, leaving);
-      span = in_span(address, central->size_class) && next->home == central ? next : nullptr;
+      start = address & within;
+      span = span_of(address, central->size_class);
+      if (!in_span(address, central->size_class) || span->home != central) span = nullptr;
     }
     if (span != nullptr) {
       if (!put_into_span(span, shape, address)) reject(blocks[i], leaving);

@@ -190,7 +190,7 @@ class Worker {
 };
 
 // What a forked child does: no other allocator, which a fork might find locked. 0 if all went well.
-int work_in_child(const std::vector<PlacementId>& placements) {
+[[maybe_unused]] int work_in_child(const std::vector<PlacementId>& placements) {
   constexpr int kBlocks = 400;
   void* blocks[kBlocks];
   for (int round = 0; round < 5; ++round) {
