@@ -7,6 +7,7 @@
 // works before any constructor, in any thread.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -74,6 +75,8 @@ void spill_and_push(Cache* cache, unsigned size_class, void* block);
 
 // Rides on every few thousandth free, so that a program that only hits still lets idle memory go.
 void tick();
+// What the entry points want done then, too; one function, set before it is needed.
+extern std::atomic<void (*)()> at_tick;
 
 // From now on no thread keeps blocks. What other threads have already stays with them.
 void retire_thread_caches();

@@ -123,6 +123,10 @@ std::vector<std::string> check_configuration(const RunOptions& options, std::str
   return problems;
 }
 
+std::vector<std::string> check_statements(const RunOptions& options, std::string* text) {
+  return from_options(options, text).problems;
+}
+
 std::vector<std::string> configuration_hints(const RunOptions& options) {
   std::vector<std::string> hints;
   if (!options.spaces.empty() && !options.omp) {

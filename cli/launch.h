@@ -31,6 +31,10 @@ inline constexpr char kReportTable[] = "(table)";
 // options bring none. `text`: what HMS_CONF is to be; unchanged if the options bring none.
 std::vector<std::string> check_configuration(const RunOptions& options, std::string* text);
 
+// The statements of the options as one text, and what is wrong with their grammar; names are not
+// looked up.
+std::vector<std::string> check_statements(const RunOptions& options, std::string* text);
+
 // Things that are allowed but rarely meant.
 std::vector<std::string> configuration_hints(const RunOptions& options);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <link.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "allocator/entry/next.h"
@@ -17,6 +18,8 @@
 #include "allocator/keeper.h"
 #include "allocator/routing/finish.h"
 #include "allocator/routing/router.h"
+#include "runtime/support/control.h"
+#include "runtime/support/counters.h"
 #include "runtime/support/log.h"
 #include "runtime/support/os_process.h"
 
@@ -54,6 +57,37 @@ void read_fill() {
   }
 }
 
+bool takes_rules = false;  // set once, before others can see that start-up is over
+
+bool new_rules_wait() { return takes_rules && control_rung(); }
+
+// This thread's memory of rules that are no longer in force.
+void forget_routes() {
+  for (alloc::Bin*& bin : alloc::thread_state.routed) bin = nullptr;
+  routing::thread_view.left = 0;
+  routing::thread_view.epoch = routing::epoch.load(std::memory_order_acquire);
+}
+
+// Now and then on a thread that only hits: its next request is made to miss, and finds out.
+void look_for_rules() {
+  const bool wait = new_rules_wait();
+  if (!wait && routing::thread_view.epoch == routing::epoch.load(std::memory_order_acquire)) return;
+  forget_routes();
+  if (wait) gate_closed.store(true);
+}
+
+// On a miss. The rules may have changed, and may just be changing.
+void follow_rules() {
+  if (__builtin_expect(new_rules_wait(), 0)) {
+    InnerScope inner;
+    ErrnoKeeper keeper;
+    routing::reload();
+  }
+  if (routing::thread_view.epoch != routing::epoch.load(std::memory_order_acquire)) forget_routes();
+  const bool closed = routing::active.load(std::memory_order_relaxed);
+  if (gate_closed.load(std::memory_order_relaxed) != closed) gate_closed.store(closed);
+}
+
 void start() {
   Phase expected = Phase::kFresh;
   if (!phase.compare_exchange_strong(expected, Phase::kStarting)) return;
@@ -67,6 +101,11 @@ void start() {
     read_fill();
     at_quick_exit(finish);
     routing::init();
+    takes_rules = getauxval(AT_SECURE) == 0;
+    if (takes_rules) {
+      stats_take_rules();
+      alloc::at_tick.store(look_for_rules);
+    }
   }
   gate_closed.store(forward.load() || routing::active.load());
   phase.store(Phase::kReady, std::memory_order_release);
@@ -116,6 +155,7 @@ Choice choose(size_t size, const void* caller) {
   }
   if (!ready) start();
   if (forwarding()) return {Door::kForward, alloc::kDefaultPlacement};
+  if (may_start(caller)) follow_rules();
   if (!routing::active.load(std::memory_order_relaxed)) return {};
   InnerScope inner;
   ErrnoKeeper keeper;

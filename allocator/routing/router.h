@@ -20,11 +20,20 @@ extern std::atomic<bool> active;
 // valid.
 void init();
 
+// Grows with each change of the rules.
+extern std::atomic<uint32_t> epoch;
+
+// Reads what `hms ctl` left, and makes it the rules if all of it can be; nothing changes otherwise.
+// One thread at a time, others go on. Allocates, as init().
+void reload();
+
 // What a thread knows of itself; `left` 0 makes the next request look.
 struct ThreadView {
   const Verdicts* verdicts;
+  const void* rules;  // that the verdicts are of
   uint64_t mask;
   uint32_t left;
+  uint32_t epoch;  // of what this thread remembers
   bool looking;  // a call site is being looked up: what that allocates takes the default placement
 };
 extern __thread ThreadView thread_view;

@@ -10,6 +10,7 @@
 
 #include <new>
 
+#include "runtime/support/control.h"
 #include "runtime/support/os.h"
 #include "runtime/support/os_files.h"
 
@@ -31,9 +32,11 @@ struct Identity {
   std::atomic<bool> known{false};
   int pid = 0;
   uint64_t start_time = 0;
-  unsigned image = 0;                // kept pages of this process's earlier images (exec)
-  bool keep = false;                 // a launcher wants the file after the end
-  bool in_launcher_dir = false;      // the file is in the launcher's directory
+  unsigned image = 0;            // kept pages of this process's earlier images (exec)
+  bool keep = false;             // a launcher wants the file after the end
+  bool in_launcher_dir = false;  // the file is in the launcher's directory
+  bool takes_rules = false;
+  unsigned user = 0;                 // whose directory the file is in
   char launcher_dir[kMaxPath] = {};  // "" if there is none
 };
 Identity self;
@@ -68,6 +71,7 @@ void fill_header(StatsPage* page) {
   page->pid = self.pid;
   page->start_time = self.start_time;
   page->state.store(static_cast<uint32_t>(StatsState::kRunning), std::memory_order_relaxed);
+  page->takes_rules.store(self.takes_rules ? 1 : 0, std::memory_order_relaxed);
   const char* name = program_invocation_short_name;
   set_text(page->program, sizeof page->program, name != nullptr ? name : "?");
 }
@@ -135,7 +139,10 @@ bool publish_in(bool launcher) {
     if (!done) os::remove_file(dir, name);
   }
   os::close_file(dir);
-  if (done) self.in_launcher_dir = launcher;
+  if (done) {
+    self.in_launcher_dir = launcher;
+    self.user = os::effective_user();
+  }
   return done;
 }
 
@@ -231,6 +238,19 @@ void stats_init() {
   if (self.keep) stats_publish();
 }
 
+void stats_take_rules() {
+  self.takes_rules = true;
+  stats()->takes_rules.store(1, std::memory_order_relaxed);
+}
+
+int stats_open_published(char* name, size_t capacity) {
+  if (publication.load(std::memory_order_acquire) != Publication::kDone) return -ENOENT;
+  if (!stats_is_owner() || os::effective_user() != self.user) return -EPERM;
+  int dir = open_stats_dir(self.in_launcher_dir);
+  if (dir >= 0) file_name(name, capacity);
+  return dir;
+}
+
 bool stats_is_owner() {
   return !self.known.load(std::memory_order_acquire) || self.pid == os::process_id();
 }
@@ -296,6 +316,7 @@ void stats_finish() {
   char name[64];
   file_name(name, sizeof name);
   os::remove_file(dir, name);
+  remove_control(dir, name);
   os::close_file(dir);
 }
 

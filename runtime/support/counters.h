@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace hms {
@@ -68,7 +69,11 @@ struct StatsPage {
   Counter audited;       // 1 once the audit_* counters hold the state at exit
   Counter policy_calls;  // mempolicy system calls made
   Counter stack_start;   // field 28 of /proc/PID/stat: changes when the program replaces itself
-  Counter reserved[11];
+  Counter takes_rules;  // 1: what is left for this process beside its page is looked at (control.h)
+  Counter
+      rules_wanted;    // grows when new rules are left: a doorbell, the only word that others write
+  Counter rules_done;  // the last `rules_wanted` that was answered
+  Counter reserved[8];
   TargetCounters targets[kStatsTargets];
   WindowRecord windows[kStatsWindows];
 };
@@ -88,6 +93,11 @@ void stats_publish();
 // launcher that keeps pages gets one of every process, and of every program that replaced another
 // in one (exec), so it is published here.
 void stats_init();
+// Says on the page, from now on, that this process takes rules from `hms ctl`.
+void stats_take_rules();
+// The folder and the name of this process's published page. Descriptor, or -errno: none is
+// published, or the process has become another user's since.
+int stats_open_published(char* name, size_t capacity);
 // False in a child of vfork or clone, which runs in the memory of the process that owns the page.
 bool stats_is_owner();
 // In a forked child: back to a private page, the parent's file stays the parent's. What describes

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -47,6 +48,42 @@ int read_owned_file(int dir, const char* name, unsigned owner, void* out, size_t
   int r = got >= 0 ? static_cast<int>(got) : fine ? -errno : -EPERM;
   close(fd);
   return r;
+}
+
+int open_owned_file(int dir, const char* name, unsigned owner) {
+  int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  struct stat st;
+  int error = 0;
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != owner) {
+    error = -EPERM;
+  } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    error = -errno;
+  }
+  if (error == 0) return fd;
+  close(fd);
+  return error;
+}
+
+int write_new_file(int dir, const char* name, unsigned owner, const char* text, size_t bytes) {
+  unlinkat(dir, name, 0);
+  int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0) return -errno;
+  int r = write_all(fd, text, bytes);
+  if (r >= 0 && owner != geteuid() && fchown(fd, owner, static_cast<gid_t>(-1)) != 0) r = -errno;
+  close(fd);
+  if (r < 0) unlinkat(dir, name, 0);
+  return r < 0 ? r : 0;
+}
+
+int read_word(int fd, size_t at, uint64_t* out) {
+  ssize_t n = pread(fd, out, sizeof *out, static_cast<off_t>(at));
+  return n == sizeof *out ? 0 : n < 0 ? -errno : -EIO;
+}
+
+int write_word(int fd, size_t at, uint64_t value) {
+  ssize_t n = pwrite(fd, &value, sizeof value, static_cast<off_t>(at));
+  return n == sizeof value ? 0 : n < 0 ? -errno : -EIO;
 }
 
 int remove_file(int dir, const char* name) { return unlinkat(dir, name, 0) == 0 ? 0 : -errno; }

@@ -17,6 +17,15 @@ int create_full_file(int dir, const char* name, size_t bytes);
 // Reads at most `bytes` of a regular file of `owner` in a directory; bytes or -errno. Never blocks,
 // follows no link.
 int read_owned_file(int dir, const char* name, unsigned owner, void* out, size_t bytes);
+// Opens such a file for reading and writing in place, locked against others who do the same;
+// -EWOULDBLOCK if one does. Descriptor or -errno.
+int open_owned_file(int dir, const char* name, unsigned owner);
+// Makes a file anew with this content, for `owner` (who is this user, or this user is root). 0 or
+// -errno.
+int write_new_file(int dir, const char* name, unsigned owner, const char* text, size_t bytes);
+// A word of a file, at a place that is a multiple of its size.
+int read_word(int fd, size_t at, uint64_t* out);
+int write_word(int fd, size_t at, uint64_t value);
 int remove_file(int dir, const char* name);
 void close_file(int fd);
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "runtime/support/control.h"
 #include "runtime/support/counters.h"
 #include "runtime/support/os_files.h"
 #include "runtime/support/os_tree.h"
@@ -144,6 +145,7 @@ void remove_stats(const StatsFile& file, unsigned user) {
   int dir = os::open_private_dir(file.dir.c_str(), user, false);
   if (dir < 0) return;
   os::remove_file(dir, file.name.c_str());
+  remove_control(dir, file.name.c_str());
   os::close_file(dir);
 }
 

@@ -9,11 +9,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <sstream>
 #include <thread>
+
+#include "runtime/support/control.h"
+#include "runtime/support/counters.h"
+#include "runtime/support/stats_files.h"
 
 namespace hms::routing {
 namespace {
@@ -185,6 +190,148 @@ TEST_F(RouterTest, FilesAreFoundInOrder) {
   setenv("HMS_CONF_FILE", "/nonexistent/hms.conf", 1);
   EXPECT_EQ(after_init(limit), 0);
   EXPECT_NE(log_text().find("HMS_CONF_FILE names /nonexistent/hms.conf"), std::string::npos);
+}
+
+// What `hms ctl` does, from a second thread; this one looks at the doorbell, as a miss would.
+Status change_rules(const std::string& text) {
+  std::vector<StatsFile> files = list_stats(getenv("HMS_STATS_DIR"), geteuid());
+  for (const StatsFile& file : files) {
+    if (file.pid != getpid()) continue;
+    Status sent;
+    std::atomic<bool> over{false};
+    std::thread other([&] {
+      sent = send_control(file, geteuid(), text, 30);
+      over = true;
+    });
+    while (!over) {
+      if (control_rung()) reload();
+      std::this_thread::yield();
+    }
+    other.join();
+    return sent;
+  }
+  return {HMS_EIO, "no page"};
+}
+
+class ReloadTest : public RouterTest {
+ protected:
+  void SetUp() override {
+    RouterTest::SetUp();
+    fs::create_directory(dir_ + "/pages");
+    fs::permissions(dir_ + "/pages", fs::perms::owner_all);
+    setenv("HMS_STATS_DIR", (dir_ + "/pages").c_str(), 1);
+  }
+  void TearDown() override {
+    unsetenv("HMS_STATS_DIR");
+    RouterTest::TearDown();
+  }
+
+  int after_publishing(const std::function<int()>& body) {
+    return after_init([&] {
+      stats_take_rules();
+      stats_publish();
+      return body();
+    });
+  }
+};
+
+TEST_F(ReloadTest, NewRulesAreInForceForEverySize) {
+  setenv("HMS_CONF", "tiers fast=64M,slow=1G; fast", 1);
+  EXPECT_EQ(after_publishing([] {
+              if (routed(100) != "fast" || routed(1000000) != "fast") return 1;
+              const uint32_t before = epoch.load();
+              if (!change_rules("size>=4096:slow; fast>slow").ok()) return 2;
+              if (epoch.load() == before) return 3;
+              if (routed(100) != "fast>slow" || routed(1000000) != "slow") return 4;
+              if (!change_rules("").ok()) return 5;
+              if (active.load() || routed(100) != "default") return 6;
+              if (!change_rules("size>=4096:slow; fast>slow").ok()) return 7;
+              return routed(1000000) == "slow" ? 0 : 8;
+            }),
+            0);
+}
+
+TEST_F(ReloadTest, ARefusedTextChangesNothing) {
+  setenv("HMS_CONF", "tiers fast=64M,slow=1G; fast", 1);
+  const struct {
+    const char* text;
+    const char* message;
+  } kCases[] = {
+      {"size>=4096:slow; slwo", "'slwo' is no target"},
+      {"quota slow=1M; sise>=4096:slow", "unknown condition 'sise'"},
+      {"tiers other=1G; other", "tiers cannot change while a program runs"},
+      {"quota fast>slow=1M; slow", "more than one target"},
+  };
+  for (const auto& c : kCases) {
+    EXPECT_EQ(after_publishing([&] {
+                Status sent = change_rules(c.text);
+                if (sent.code() != HMS_EINVAL) return 1;
+                if (sent.message().find(c.message) == std::string::npos) return 2;
+                if (stats_target("tier:slow", 0, true)->quota.load() != UINT64_MAX) return 3;
+                return routed(100) == "fast" && routed(1000000) == "fast" ? 0 : 4;
+              }),
+              0)
+        << c.text;
+  }
+}
+
+TEST_F(ReloadTest, QuotasComeAndGoWithTheirRules) {
+  setenv("HMS_CONF", "tiers fast=64M,slow=1G; quota fast=8M; fast>slow", 1);
+  EXPECT_EQ(after_publishing([] {
+              TargetCounters* fast = stats_target("tier:fast", 0, true);
+              TargetCounters* slow = stats_target("tier:slow", 0, true);
+              if (fast->quota.load() != 8 << 20) return 1;
+              if (!change_rules("quota slow=16M; slow").ok()) return 2;
+              if (fast->quota.load() != UINT64_MAX || slow->quota.load() != 16 << 20) return 3;
+              return 0;
+            }),
+            0);
+}
+
+TEST_F(ReloadTest, SetsAreRememberedAndLimited) {
+  setenv("HMS_CONF", "tiers fast=64M,slow=1G; fast", 1);
+  EXPECT_EQ(after_publishing([] {
+              for (int round = 0; round < 3; ++round) {
+                if (!change_rules("slow").ok() || routed(50) != "slow") return 1;
+                if (!change_rules("fast>slow").ok() || routed(50) != "fast>slow") return 2;
+              }
+              Status sent;
+              int sets = 3;
+              for (; sets < 200 && sent.ok(); ++sets)
+                sent = change_rules("size>" + std::to_string(sets) + ":slow");
+              if (sent.message().find("different sets of rules") == std::string::npos) return 3;
+              if (sets != 65) return 4;
+              return change_rules("slow").ok() && routed(50) == "slow" ? 0 : 5;
+            }),
+            0);
+}
+
+TEST_F(ReloadTest, CallSitesAreJudgedAnew) {
+  setenv("HMS_CONF", "tiers fast=64M,slow=1G; object=unit_routing*:fast", 1);
+  EXPECT_EQ(after_publishing([] {
+              const void* here = __builtin_return_address(0);
+              if (routed(100, here) != "fast") return 1;
+              if (!change_rules("object=elsewhere*:fast; object=unit_routing*:slow").ok()) return 2;
+              return routed(100, here) == "slow" ? 0 : 3;
+            }),
+            0);
+}
+
+// Links, other people's files and leftovers beside the page are not followed, read or kept.
+TEST_F(ReloadTest, OnlyAPlainFileOfTheUserCounts) {
+  setenv("HMS_CONF", "tiers fast=64M,slow=1G; fast", 1);
+  EXPECT_EQ(after_publishing([this] {
+              write("elsewhere", "slow");
+              StatsFile file = list_stats(dir_ + "/pages", geteuid()).at(0);
+              fs::create_symlink(dir_ + "/elsewhere", file.dir + "/" + file.name + ".rules");
+              stats()->rules_wanted.fetch_add(1);
+              reload();
+              if (control_rung() || routed(100) != "fast") return 1;
+              if (!change_rules("slow").ok() || routed(100) != "slow") return 2;
+              stats_finish();
+              return fs::is_empty(dir_ + "/pages") ? 0 : 3;
+            }),
+            0);
 }
 
 }  // namespace

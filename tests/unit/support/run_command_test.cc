@@ -370,4 +370,56 @@ TEST_F(CommandTest, CheckTellsDamagedCounters) {
   EXPECT_NE(outcome.err.find("hms check: there is no process"), std::string::npos) << outcome.err;
 }
 
+TEST_F(CommandTest, CtlSaysWhatIsInTheWay) {
+  const struct {
+    const char* arguments;
+    int code;
+    const char* message;
+  } kCases[] = {
+      {"ctl", 2, "PID is required"},
+      {"ctl 1", 2, "WHAT"},
+      {"ctl 1 roles", 2, "roles"},
+      {"ctl 1 rules", 2, "no rules: give --rule"},
+      {"ctl 1 rules --none --rule local", 2, "--none excludes"},
+      {"ctl 1 rules --rule 'sise>=1:local'", 2, "unknown condition 'sise'"},
+      {"ctl 1 rules --config /nowhere", 2, "cannot read the file '/nowhere'"},
+      {"ctl 9999999 rules --rule local", 1, "there is no process 9999999"},
+  };
+  for (const auto& c : kCases) {
+    Outcome outcome = hms(c.arguments);
+    EXPECT_EQ(outcome.code(), c.code) << c.arguments;
+    EXPECT_NE(outcome.err.find(c.message), std::string::npos) << c.arguments << outcome.err;
+  }
+}
+
+// A program that asks for nothing does not look; what was left counts when it does.
+TEST_F(CommandTest, CtlLeavesRulesForAnIdleProgram) {
+  NEED_LIBRARY();
+  pid_t child = start(
+      "run --tiers fast=64M,slow=1G --rule fast -- perl -e '@a = map { \"x\" x "
+      "10000 } 1..1000; $SIG{USR1} = sub { @b = map { \"y\" x 10000 } 1..1000; "
+      "open F, \">" +
+          dir_ + "/again\"; close F; sleep 60 }; open F, \">" + dir_ +
+          "/ready\"; close F; sleep 60'",
+      "HMS_STATS_DIR=" + dir_);
+  while (!fs::exists(dir_ + "/ready")) usleep(10000);
+  const std::string environment = "HMS_STATS_DIR=" + dir_;
+  const std::string pid = std::to_string(child);
+  usleep(100000);
+  Outcome outcome = hms("ctl " + pid + " rules --wait 0.2 --rule slow", environment);
+  EXPECT_EQ(outcome.code(), 1);
+  EXPECT_NE(outcome.err.find("has not asked for memory since"), std::string::npos) << outcome.err;
+  kill(child, SIGUSR1);
+  while (!fs::exists(dir_ + "/again")) usleep(10000);
+  outcome = hms("stat " + pid + " --no-verify --json", environment);
+  auto report = nlohmann::json::parse(outcome.out, nullptr, false);
+  bool moved = false;
+  for (const auto& target : report["targets"])
+    moved = moved || (target["key"] == "tier:slow" && target["allocated_bytes"] > 8000000);
+  EXPECT_TRUE(moved) << outcome.out;
+  kill(child, SIGKILL);
+  int status = 0;
+  waitpid(child, &status, 0);
+}
+
 }  // namespace
