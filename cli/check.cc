@@ -46,8 +46,6 @@ Result<Copy> copy_of(const StatsFile& file, unsigned user) {
 }
 
 Result<Look> look(const StatsFile& file, unsigned user) {
-  Result<Copy> before = copy_of(file, user);
-  if (!before.ok()) return before.status();
   Result<Copy> now = copy_of(file, user);
   if (!now.ok()) return now.status();
   Look out;
@@ -63,8 +61,11 @@ Result<Look> look(const StatsFile& file, unsigned user) {
     return Status(HMS_ENODEV, "process " + std::to_string(file.pid) +
                                   " has become another program, one without libhms");
   }
-  Result<KernelCheck> kernel = check_kernel(file.pid, *before.value().page, page, kKernelSeconds);
+  Result<KernelCheck> kernel = check_kernel(file.pid, page, kKernelSeconds);
   if (!kernel.ok()) return kernel.status();
+  Result<Copy> after = copy_of(file, user);
+  if (!after.ok()) return after.status();
+  check_charges(page, *after.value().page, &kernel.value());
   out.kernel = kernel.value();
   out.found = out.kernel.contradictions;
   return out;

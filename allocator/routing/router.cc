@@ -227,6 +227,7 @@ InForce& in_force() {
 
 void set_quotas(const std::vector<Resolved::NamedQuota>& quotas) {
   std::vector<std::string> keys;
+  keys.reserve(quotas.size());
   for (const auto& quota : quotas) keys.push_back(quota.key);
   for (const std::string& old : in_force().quota_keys) {
     if (std::find(keys.begin(), keys.end(), old) == keys.end())

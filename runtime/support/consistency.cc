@@ -8,6 +8,7 @@
 
 #include "runtime/support/mappings.h"
 #include "runtime/support/os.h"
+#include "runtime/support/os_files.h"
 #include "runtime/support/stats_reader.h"
 
 namespace hms {
@@ -171,31 +172,6 @@ Status check_mappings(int pid, const std::vector<WindowStats>& windows, KernelCh
   return {};
 }
 
-// Pages without a charge. Stripes cannot be told apart from outside, so such targets count
-// together; a huge page may reach over the end of what is committed.
-void check_charges(const ProcessStats& before, const ProcessStats& now,
-                   const std::vector<uint64_t>& mappings, KernelCheck* out) {
-  uint64_t striped = 0;
-  for (const WindowStats& w : now.windows) {
-    if (w.stripes != 0) striped |= w.stripes | (uint64_t{1} << w.target);
-  }
-  uint64_t resident = 0, allowed = 0;
-  for (size_t i = 0; i < now.targets.size(); ++i) {
-    const TargetStats& t = now.targets[i];
-    uint64_t charged =
-        std::max(t.charged, i < before.targets.size() ? before.targets[i].charged : 0);
-    uint64_t most = charged + mappings[i] * os::kHugePageSize;
-    resident += t.resident;
-    allowed += most;
-    out->resident_pages += t.resident / os::kPageSize;
-    out->misplaced_pages += t.misplaced_pages;
-    if (((striped >> i) & 1) == 0 && t.resident > most) {
-      out->contradictions.push_back("target " + text(i) + ": more resident than is committed");
-    }
-  }
-  if (resident > allowed) out->contradictions.push_back("more resident in all than is committed");
-}
-
 }  // namespace
 
 Contradictions check_page(const void* page, size_t bytes) {
@@ -206,21 +182,51 @@ Contradictions check_page(const void* page, size_t bytes) {
   return PageCheck(*reinterpret_cast<const StatsPage*>(copy.data())).run();
 }
 
-Result<KernelCheck> check_kernel(int pid, const StatsPage& before, const StatsPage& now,
-                                 double seconds) {
-  Result<ProcessStats> then = parse_stats(&before, sizeof before);
-  Result<ProcessStats> stats = parse_stats(&now, sizeof now);
-  if (!then.ok() || !stats.ok()) return then.ok() ? stats.status() : then.status();
-  stats.value().pid = pid;
+Result<KernelCheck> check_kernel(int pid, const StatsPage& page, double seconds) {
+  Result<ProcessStats> stats = parse_stats(&page, sizeof page);
+  if (!stats.ok()) return stats.status();
   KernelCheck out;
-  out.windows = stats.value().windows.size();
-  std::vector<uint64_t> mappings(stats.value().targets.size());
-  Status asked = check_mappings(pid, stats.value().windows, &out, &mappings);
+  out.seen = stats.value();
+  out.seen.pid = pid;
+  out.windows = out.seen.windows.size();
+  out.mappings.resize(out.seen.targets.size());
+  Status asked = check_mappings(pid, out.seen.windows, &out, &out.mappings);
   if (!asked.ok()) return asked;
-  asked = verify_pages(&stats.value(), seconds);
+  out.huge = os::process_huge_bytes(pid);
+  asked = verify_pages(&out.seen, seconds);
   if (!asked.ok() && asked.code() != HMS_EPARTIAL) return asked;
-  check_charges(then.value(), stats.value(), mappings, &out);
+  for (const TargetStats& t : out.seen.targets) {
+    out.resident_pages += t.resident / os::kPageSize;
+    out.misplaced_pages += t.misplaced_pages;
+  }
   return out;
+}
+
+// Stripes cannot be told apart from outside, so such targets count together; a huge page may reach
+// over the ends of what is committed.
+void check_charges(const StatsPage& before, const StatsPage& after, KernelCheck* check) {
+  Result<ProcessStats> then = parse_stats(&before, sizeof before);
+  Result<ProcessStats> now = parse_stats(&after, sizeof after);
+  if (!then.ok() || !now.ok()) return;
+  const auto charged = [](const ProcessStats& stats, size_t i) {
+    return i < stats.targets.size() ? stats.targets[i].charged : 0;
+  };
+  uint64_t striped = 0;
+  for (const WindowStats& w : check->seen.windows) {
+    if (w.stripes != 0) striped |= w.stripes | (uint64_t{1} << w.target);
+  }
+  uint64_t resident = 0, allowed = check->huge;
+  for (size_t i = 0; i < check->seen.targets.size(); ++i) {
+    const TargetStats& t = check->seen.targets[i];
+    uint64_t most = std::max(charged(then.value(), i), charged(now.value(), i)) +
+                    check->mappings[i] * os::kHugePageSize;
+    resident += t.resident;
+    allowed += most;
+    if (((striped >> i) & 1) == 0 && t.resident > most + check->huge) {
+      check->contradictions.push_back("target " + text(i) + ": more resident than is committed");
+    }
+  }
+  if (resident > allowed) check->contradictions.push_back("more resident in all than is committed");
 }
 
 Contradictions lasting(const Contradictions& a, const Contradictions& b) {

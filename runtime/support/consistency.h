@@ -9,6 +9,7 @@
 
 #include "runtime/support/counters.h"
 #include "runtime/support/result.h"
+#include "runtime/support/stats_reader.h"
 
 namespace hms {
 
@@ -24,13 +25,18 @@ struct KernelCheck {
   Contradictions contradictions;
   size_t windows = 0;
   uint64_t resident_pages = 0, misplaced_pages = 0;
+  ProcessStats seen;               // with the pages that exist
+  std::vector<uint64_t> mappings;  // by target
+  uint64_t huge = 0;               // bytes in huge pages, which reach over what is committed
 };
 
-// The windows of a page that check_page() found in order against the mappings of the process and
-// the pages that exist. Two copies of the page, taken before and now, tell how much may have been
-// committed meanwhile. HMS_EPERM without the right to ask, HMS_ENODEV when the process is gone.
-Result<KernelCheck> check_kernel(int pid, const StatsPage& before, const StatsPage& now,
-                                 double seconds);
+// The windows of a page that check_page() found in order against the mappings of the process, and
+// the pages that exist. HMS_EPERM without the right to ask, HMS_ENODEV when the process is gone.
+Result<KernelCheck> check_kernel(int pid, const StatsPage& page, double seconds);
+
+// The pages that exist against what is committed by a page from before check_kernel() or one from
+// after it: the process went on meanwhile.
+void check_charges(const StatsPage& before, const StatsPage& after, KernelCheck* check);
 
 // What both have: counters move while they are read, so only what is seen twice is meant.
 Contradictions lasting(const Contradictions& a, const Contradictions& b);

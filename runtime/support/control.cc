@@ -49,20 +49,20 @@ Result<std::string> read_text(int dir, const std::string& name, unsigned user, s
 // The answer to ring `wanted` once the process has given it.
 Status await(int page, int dir, const StatsFile& file, unsigned user, uint64_t wanted,
              double seconds) {
-  constexpr long kStep = 20'000'000;  // ns
-  for (double waited = 0;; waited += kStep / 1e9) {
+  constexpr int kStep = 20;  // ms
+  for (int waited = 0;; waited += kStep) {
     uint64_t done = 0;
     int r = os::read_word(page, offsetof(StatsPage, rules_done), &done);
     if (r != 0) return {HMS_EIO, "cannot read the counter page: " + why(r)};
     if (done == wanted) break;
     std::string who = "process " + std::to_string(file.pid);
     if (!is_running(file.pid, file.start_time)) return {HMS_ENODEV, who + " has ended"};
-    if (waited >= seconds) {
+    if (waited >= seconds * 1000) {
       return {HMS_EPARTIAL, who +
                                 " has not asked for memory since; the rules are left for it, and "
                                 "count once it does"};
     }
-    timespec step = {0, kStep};
+    timespec step = {0, kStep * 1000000L};
     nanosleep(&step, nullptr);
   }
   Result<std::string> answer = read_text(dir, file.name + kAnswerSuffix, user, kMaxAnswer);

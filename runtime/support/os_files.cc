@@ -138,6 +138,15 @@ int process_start_time(int pid, uint64_t* out) { return stat_field(pid, 22, out)
 
 int process_stack_start(int pid, uint64_t* out) { return stat_field(pid, 28, out); }
 
+uint64_t process_huge_bytes(int pid) {
+  char path[40];
+  snprintf(path, sizeof path, "/proc/%d/smaps_rollup", pid);
+  char text[2048];
+  if (read_file(path, text, sizeof text) < 0) return 0;
+  const char* at = strstr(text, "AnonHugePages:");
+  return at != nullptr ? strtoull(at + sizeof "AnonHugePages:" - 1, nullptr, 10) * 1024 : 0;
+}
+
 bool process_exists(int pid) { return kill(pid, 0) == 0 || errno != ESRCH; }
 
 int process_owner(int pid, unsigned* out) {
