@@ -302,7 +302,8 @@ TEST_F(CommandTest, StatSaysWhatIsInTheWay) {
   }
   outcome = hms("sat");
   EXPECT_EQ(outcome.code(), 2);
-  EXPECT_NE(outcome.err.find("no subcommand 'sat'; there are: check, ctl, doctor"), std::string::npos);
+  EXPECT_NE(outcome.err.find("no subcommand 'sat'; there are: check, ctl, doctor"),
+            std::string::npos);
   outcome = hms("--nothing");
   EXPECT_EQ(outcome.code(), 2);
   EXPECT_NE(outcome.err.find("--nothing"), std::string::npos) << outcome.err;
