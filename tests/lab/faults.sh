@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # topologies: ddr-cxl
 # boot: -k 1 -t 600
+# short: no
 # What an administrator may do to a machine while programs run: nodes filled by others, cpusets and
 # memory limits changed, the clock set, a node taken off line. The worker checks every block that it
 # has and ends at the first wrong byte; hms check compares its counters with the kernel.
