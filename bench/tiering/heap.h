@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "bench/tiering/guest/marker.h"
+
 namespace hms::bench::tiering {
 
 inline constexpr size_t kLine = 64;
@@ -18,9 +20,10 @@ inline uint64_t read_lines(const void* address, size_t bytes) {
   return sum;
 }
 
-inline void write_lines(void* address, size_t bytes, char value) {
+// Writes what is there already: kernels keep their own data in what they store to.
+inline void write_lines(void* address, size_t bytes) {
   auto* at = static_cast<volatile char*>(address);
-  for (size_t i = 0; i < bytes; i += kLine) at[i] = value;
+  for (size_t i = 0; i < bytes; i += kLine) at[i] = at[i];
 }
 
 struct NativeHeap {
@@ -31,13 +34,16 @@ struct NativeHeap {
   }
   void release(void* block) { free(block); }
   void load(const void* address, size_t bytes) { sum += read_lines(address, bytes); }
-  void store(void* address, size_t bytes) { write_lines(address, bytes, 1); }
+  void store(void* address, size_t bytes) { write_lines(address, bytes); }
   // The kernel behaves otherwise from here on.
-  void phase(uint32_t) {}
+  void phase(uint32_t number) {
+    if (marks) marker_set(number + 1);
+  }
   // What follows is judged; what was before built the data.
-  void warm() {}
+  void warm() { phase(0); }
 
-  uint64_t sum = 0;  // keeps the loads alive
+  uint64_t sum = 0;    // keeps the loads alive
+  bool marks = false;  // tell a counting emulator; marker_map() came before
 };
 
 // A generator that is the same everywhere: xorshift64*, Vigna, "An experimental exploration of

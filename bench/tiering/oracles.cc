@@ -221,7 +221,10 @@ Dynamic best_dynamic_pages(const Trace& trace, const Layout& layout, uint64_t fa
   std::vector<double> prices(
       epochs, static_cast<double>(accesses) / static_cast<double>(epochs) / layout.pages);
   double bound = static_cast<double>(accesses);
+  // Never moving is a choice, too.
   Pricing::Outcome best;
+  best.hits = best.value =
+      best_static_pages(trace, layout, fast_bytes) * static_cast<double>(accesses);
   for (unsigned step = 0; step < kSteps; ++step) {
     Pricing::Outcome outcome = pricing.choose(prices);
     double prices_sum = std::accumulate(prices.begin(), prices.end(), 0.0);

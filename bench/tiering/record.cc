@@ -17,11 +17,12 @@ struct Options {
   std::string kernel, out;
   Load load{64 << 20, 40'000'000};
   Recorder::Options recorder;
-  bool native = false;
+  bool native = false, marks = false;
 };
 
 const char kUsage[] =
-    "usage: bench_tiering_record KERNEL (--out FILE | --native) [--bytes N] [--accesses N] "
+    "usage: bench_tiering_record KERNEL (--out FILE | --native [--mark]) [--bytes N] [--accesses "
+    "N] "
     "[--epoch N] [--cache N]\n"
     "       bench_tiering_record --list\n";
 
@@ -44,6 +45,8 @@ Options parse(int count, char** words) {
     std::string word = words[i];
     if (word == "--native") {
       options.native = true;
+    } else if (word == "--mark") {
+      options.marks = true;
     } else if (word.rfind("--", 0) == 0) {
       if (i + 1 == count) usage(word + " wants a value");
       const char* value = words[++i];
@@ -95,7 +98,13 @@ int main(int count, char** words) {
   Options options = parse(count, words);
   if (options.native) {
     NativeHeap heap;
+    heap.marks = options.marks;
+    if (heap.marks && !marker_map()) {
+      perror("bench_tiering_record: --mark");
+      return 1;
+    }
     find<NativeHeap>(options.kernel).run(heap, options.load);
+    if (heap.marks) marker_set(0);
     return heap.sum == 1 ? 3 : 0;  // the sum decides nothing, but must be known
   }
   Recorder recorder(options.recorder);

@@ -41,7 +41,7 @@ class Recorder {
     note(address, bytes, false);
   }
   void store(void* address, size_t bytes) {
-    write_lines(address, bytes, 1);
+    write_lines(address, bytes);
     note(address, bytes, true);
   }
   void phase(uint32_t number) {

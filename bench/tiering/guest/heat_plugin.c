@@ -1,0 +1,168 @@
+// A plugin for QEMU (TCG) that counts which physical memory the programs on one processor of a
+// guest access: the truth about hit ratios, whatever the allocator or the kernel inside believes.
+//
+// Counted are the loads and stores of instructions in the lower half of the address space
+// (programs, not the kernel) on one virtual processor, if a modelled last-level cache lets them
+// through, and only in phases above 0. A program changes the phase by a store to MARKER + 8 * phase
+// (mark.c). Every phase's counts, by 2 MiB of physical memory, are written when it ends.
+//
+// The declarations below are those of version 1 of QEMU's plugin interface
+// (docs/devel/tcg-plugins.rst of QEMU 7.2); Debian's package has no header.
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/tiering/guest/marker.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef uint64_t qemu_plugin_id_t;
+typedef uint32_t qemu_plugin_meminfo_t;
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+struct qemu_plugin_hwaddr;
+typedef struct {
+  const char* target_name;
+  struct {
+    int min, cur;
+  } version;
+  bool system_emulation;
+  struct {
+    int smp_vcpus, max_vcpus;
+  } system;
+} qemu_info_t;
+enum { QEMU_PLUGIN_CB_NO_REGS = 0, QEMU_PLUGIN_MEM_RW = 3 };
+
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t,
+                                           void (*)(qemu_plugin_id_t, struct qemu_plugin_tb*));
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, void*), void*);
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb*);
+struct qemu_plugin_insn* qemu_plugin_tb_get_insn(const struct qemu_plugin_tb*, size_t);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn*);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn*,
+                                      void (*)(unsigned, qemu_plugin_meminfo_t, uint64_t, void*),
+                                      int, int, void*);
+bool qemu_plugin_mem_is_store(qemu_plugin_meminfo_t);
+struct qemu_plugin_hwaddr* qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t, uint64_t);
+bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr*);
+uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr*);
+
+EXPORT int qemu_plugin_version = 1;
+
+#define LOWER_HALF (UINT64_C(1) << 47)
+#define FRAME_SHIFT 21
+#define FRAMES (UINT64_C(1) << 17) /* 256 GiB of physical addresses */
+#define LINE_SHIFT 6
+#define WAYS 16
+
+static FILE* out;
+static unsigned watched = 1;
+static unsigned phase;
+static uint64_t sets, *tags;
+static uint64_t all,
+    beyond; /* accesses of this phase; those that no cache held and no frame fits */
+static uint64_t (*counts)[2];
+
+static void finish_phase(void) {
+  if (phase != 0) {
+    fprintf(out, "phase %u accesses %llu outside %llu\n", phase, (unsigned long long)all,
+            (unsigned long long)beyond);
+    for (uint64_t frame = 0; frame < FRAMES; ++frame) {
+      if (counts[frame][0] + counts[frame][1] == 0) continue;
+      fprintf(out, "frame %llu %llu %llu\n", (unsigned long long)frame,
+              (unsigned long long)counts[frame][0], (unsigned long long)counts[frame][1]);
+    }
+    fflush(out);
+  }
+  memset(counts, 0, FRAMES * sizeof *counts);
+  all = beyond = 0;
+}
+
+// Least recently used of 16 ways; the newest tag comes first.
+static bool cached(uint64_t line) {
+  if (sets == 0) return false;
+  uint64_t* set = tags + (line & (sets - 1)) * WAYS;
+  unsigned way = 0;
+  while (way + 1 < WAYS && set[way] != line) ++way;
+  bool found = set[way] == line;
+  memmove(set + 1, set, way * sizeof *set);
+  set[0] = line;
+  return found;
+}
+
+static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, void* unused) {
+  (void)unused;
+  if (cpu != watched || address >= LOWER_HALF) return;
+  bool store = qemu_plugin_mem_is_store(info);
+  if (address - MARKER < MARKER_BYTES) {
+    if (!store) return;
+    finish_phase();
+    phase = (unsigned)((address - MARKER) / 8);
+    return;
+  }
+  if (phase == 0) return;
+  struct qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
+  if (!where || qemu_plugin_hwaddr_is_io(where)) return;
+  uint64_t physical = qemu_plugin_hwaddr_phys_addr(where);
+  ++all;
+  if (cached(physical >> LINE_SHIFT)) return;
+  uint64_t frame = physical >> FRAME_SHIFT;
+  if (frame >= FRAMES) {
+    ++beyond;
+    return;
+  }
+  ++counts[frame][store];
+}
+
+static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
+  (void)id;
+  size_t count = qemu_plugin_tb_n_insns(block);
+  for (size_t i = 0; i < count; ++i) {
+    struct qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
+    if (qemu_plugin_insn_vaddr(instruction) >= LOWER_HALF) continue;
+    qemu_plugin_register_vcpu_mem_cb(instruction, on_access, QEMU_PLUGIN_CB_NO_REGS,
+                                     QEMU_PLUGIN_MEM_RW, NULL);
+  }
+}
+
+static void on_exit_of_qemu(qemu_plugin_id_t id, void* unused) {
+  (void)id, (void)unused;
+  finish_phase();
+  fclose(out);
+}
+
+static int refuse(const char* why, const char* what) {
+  fprintf(stderr, "heat_plugin: %s '%s' (out=FILE[,cpu=N][,cache=BYTES, a power of two])\n", why,
+          what);
+  return 1;
+}
+
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc,
+                               char** argv) {
+  if (!info->system_emulation) return refuse("only for system emulation, not", info->target_name);
+  uint64_t cache_bytes = 2 << 20;
+  for (int i = 0; i < argc; ++i) {
+    if (strncmp(argv[i], "out=", 4) == 0) {
+      if (out) fclose(out);
+      out = fopen(argv[i] + 4, "w");
+      if (!out) return refuse("cannot write to", argv[i] + 4);
+    } else if (strncmp(argv[i], "cpu=", 4) == 0) {
+      watched = (unsigned)strtoul(argv[i] + 4, NULL, 10);
+    } else if (strncmp(argv[i], "cache=", 6) == 0) {
+      cache_bytes = strtoull(argv[i] + 6, NULL, 10);
+    } else {
+      return refuse("unknown option", argv[i]);
+    }
+  }
+  if (!out) return refuse("missing option", "out");
+  sets = cache_bytes >> LINE_SHIFT >> 4;
+  if (sets & (sets - 1)) return refuse("not a power of two:", "cache");
+  counts = calloc(FRAMES, sizeof *counts);
+  tags = calloc(sets ? sets * WAYS : 1, sizeof *tags);
+  if (!counts || !tags) return refuse("no memory for", "counts");
+  qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+  qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
+  return 0;
+}
