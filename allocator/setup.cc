@@ -85,6 +85,7 @@ void child_of_fork() {
 }
 
 void start() {
+  stats_start();
   if (reserve_region()) make_default_placement();
   // The first call makes jemalloc register its fork handlers. Handlers that prepare run in reverse
   // order of registration, so ours, registered after it, take our locks before jemalloc's.

@@ -1,5 +1,5 @@
-// The counter page of this process: private memory in .bss until stats_publish() lays a file over
-// it. Nothing here allocates: the callers are inside malloc.
+// The counter page of this process: memory of its own until stats_publish() lays a file over it.
+// Nothing here allocates: the callers are inside malloc.
 #include "runtime/support/counters.h"
 
 #include <errno.h>
@@ -105,26 +105,53 @@ int make_file(int dir, bool launcher) {
   return os::create_full_file(dir, name, kPageBytes);
 }
 
-// Word by word, because other threads go on counting. What they add between the copy of a word and
-// the move of the mapping is lost: some microseconds, once per process.
-void copy_counts(const char* from, void* to) {
-  const auto* words = reinterpret_cast<const uint64_t*>(from);
-  auto* out = static_cast<uint64_t*>(to);
-  static_assert(sizeof(StatsPage) % sizeof(uint64_t) == 0);
-  for (size_t i = 0; i < sizeof(StatsPage) / sizeof(uint64_t); ++i) {
-    __atomic_store_n(&out[i], __atomic_load_n(&words[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+constexpr size_t kWords = sizeof(StatsPage) / sizeof(uint64_t);
+static_assert(sizeof(StatsPage) % sizeof(uint64_t) == 0);
+
+// Word by word, because other threads go on counting.
+void copy_words(const uint64_t* from, uint64_t* to) {
+  for (size_t i = 0; i < kWords; ++i) {
+    __atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+  }
+}
+
+// What threads counted on the old page after it had been copied. A word that is as it was copied
+// takes the old page's; one that has moved on by itself is a count, and both parts belong to it.
+void add_late(const uint64_t* copied, const uint64_t* old_page, uint64_t* page) {
+  for (size_t i = 0; i < kWords; ++i) {
+    uint64_t expected = copied[i];
+    const uint64_t late = old_page[i];
+    if (late == expected) continue;
+    if (!__atomic_compare_exchange_n(&page[i], &expected, late, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED)) {
+      __atomic_fetch_add(&page[i], late - copied[i], __ATOMIC_RELAXED);
+    }
   }
 }
 
 // Maps the file elsewhere, copies what was counted so far, and moves the mapping over the page: the
-// address of every counter stays what it was.
+// address of every counter stays what it was. The old page is seen through a second mapping, so
+// that nothing is lost. (A page that stats_start() could not share loses what others count between
+// the copy and the move.)
 bool lay_over(int fd) {
-  void* mapping = nullptr;
+  TargetsLock lock;
+  void *mapping = nullptr, *copied = nullptr, *old_page = nullptr;
   if (os::map_shared(fd, kPageBytes, &mapping) != 0) return false;
-  copy_counts(page_memory, mapping);
-  if (os::move_mapping(mapping, kPageBytes, page_memory) == 0) return true;
-  os::unmap(mapping, kPageBytes);
-  return false;
+  auto* const page = reinterpret_cast<uint64_t*>(page_memory);
+  auto* const file = static_cast<uint64_t*>(mapping);
+  const bool again = os::reserve(nullptr, kPageBytes, &copied) == 0 &&
+                     os::commit(copied, kPageBytes) == 0 &&
+                     os::map_again(page_memory, kPageBytes, &old_page) == 0;
+  copy_words(page, again ? static_cast<uint64_t*>(copied) : file);
+  if (again) copy_words(static_cast<uint64_t*>(copied), file);
+  const bool moved = os::move_mapping(mapping, kPageBytes, page_memory) == 0;
+  if (moved && again) {
+    add_late(static_cast<uint64_t*>(copied), static_cast<uint64_t*>(old_page), page);
+  }
+  if (!moved) os::unmap(mapping, kPageBytes);
+  if (copied != nullptr) os::unmap(copied, kPageBytes);
+  if (old_page != nullptr) os::unmap(old_page, kPageBytes);
+  return moved;
 }
 
 bool publish_in(bool launcher) {
@@ -233,6 +260,11 @@ void learn_stack() {
 
 StatsPage* stats() { return reinterpret_cast<StatsPage*>(page_memory); }
 
+void stats_start() {
+  if (stats()->targets[0].used.load(std::memory_order_relaxed) != 0 || stats()->magic != 0) return;
+  os::map_shared_at(page_memory, kPageBytes);
+}
+
 void stats_init() {
   learn_identity();
   if (self.keep) stats_publish();
@@ -291,9 +323,7 @@ void stats_after_fork() {
   StatsPage* page = stats();
   keep_page(*page);
   // A failure leaves the page shared with the parent: its numbers are then those of both.
-  bool shared = publication.load(std::memory_order_relaxed) != Publication::kNotYet;
-  if (shared && os::map_private_at(page_memory, kPageBytes) != 0) return;
-  if (!shared) memset(page_memory, 0, sizeof page_memory);
+  if (os::map_shared_at(page_memory, kPageBytes) != 0) return;
   targets_busy.clear(std::memory_order_release);
   if (self.known.load(std::memory_order_relaxed)) {
     learn_process();

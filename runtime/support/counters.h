@@ -78,14 +78,16 @@ struct StatsPage {
   WindowRecord windows[kStatsWindows];
 };
 
-// The page of this process. Before the file is mapped, and when it cannot be made, a private page
-// in .bss: writers never check. Never null, and pointers into it stay valid for ever. It informs:
-// other processes of the user can write the file, so decide nothing from what is in it, and an
-// event that another thread counts in the microsecond of stats_publish() may be lost.
+// The page of this process. Before the file is mapped, and when it cannot be made, memory that
+// nobody else sees: writers never check. Never null, and pointers into it stay valid for ever. It
+// informs: other processes of the user can write the file, so decide nothing from what is in it.
 StatsPage* stats();
+// By the only thread: makes the page one that stats_publish() can replace without losing what other
+// threads count meanwhile. Does nothing if something was counted already.
+void stats_start();
 // Slot of a target, made at first use; the last slot ("other") when the table is full.
 TargetCounters* stats_target(const char* key, int node, bool emulated);
-// Moves the private page into a file that others can read, once; cheap when done. Called from slow
+// Moves the page into a file that others can read, once; cheap when done. Called from slow
 // paths after the process has shown that it allocates (a short-lived process leaves no file).
 void stats_publish();
 // Remembers who this process is and what a launcher asked for (HMS_STATS_DIR, HMS_STATS_KEEP),
@@ -100,7 +102,7 @@ void stats_take_rules();
 int stats_open_published(char* name, size_t capacity);
 // False in a child of vfork or clone, which runs in the memory of the process that owns the page.
 bool stats_is_owner();
-// In a forked child: back to a private page, the parent's file stays the parent's. What describes
+// In a forked child: a page of its own again, the parent's file stays the parent's. What describes
 // memory is kept (the child has it too), what counts events starts at zero.
 void stats_after_fork();
 // Marks the end; removes the file unless a launcher asked to keep it (HMS_STATS_KEEP), in which

@@ -102,9 +102,17 @@ int move_mapping(void* from, size_t bytes, void* to) {
   return p == MAP_FAILED ? -errno : 0;
 }
 
-int map_private_at(void* at, size_t bytes) {
-  void* p = mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+int map_shared_at(void* at, size_t bytes) {
+  void* p = mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   return p == MAP_FAILED ? -errno : 0;
+}
+
+int map_again(void* shared, size_t bytes, void** out) {
+  // An old size of 0 copies the mapping instead of moving it: mremap(2).
+  void* p = mremap(shared, 0, bytes, MREMAP_MAYMOVE);
+  if (p == MAP_FAILED) return -errno;
+  *out = p;
+  return 0;
 }
 
 int process_id() { return static_cast<int>(getpid()); }

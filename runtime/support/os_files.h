@@ -33,8 +33,10 @@ void close_file(int fd);
 int map_shared(int fd, size_t bytes, void** out);
 // Moves a mapping over another one of the same size: atomic for other threads.
 int move_mapping(void* from, size_t bytes, void* to);
-// Puts zeroed private memory in the place of whatever is mapped there.
-int map_private_at(void* at, size_t bytes);
+// Puts zeros in the place of whatever is mapped there, shared with children and second mappings.
+int map_shared_at(void* at, size_t bytes);
+// The same shared pages at another address as well; *out is that. -EINVAL if they are private.
+int map_again(void* shared, size_t bytes, void** out);
 
 int process_id();
 unsigned effective_user();

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -87,6 +88,31 @@ TEST_F(StatsPageTest, PublishingKeepsAddressesAndNumbers) {
               return files().empty() ? 0 : 8;
             }),
             0);
+}
+
+TEST_F(StatsPageTest, PublishingLosesNothingThatOthersCount) {
+  for (int round = 0; round < 20; ++round) {
+    EXPECT_EQ(in_child([] {
+                constexpr uint64_t kEach = 300'000;
+                TargetCounters* target = stats_target("tier:fast", 0, true);
+                std::atomic<int> running{0};
+                const auto count = [target, &running] {
+                  ++running;
+                  for (uint64_t i = 0; i < kEach; ++i) {
+                    target->allocated.fetch_add(3);
+                    target->charged.fetch_add(i % 2 == 0 ? 4096 : -uint64_t{4096});
+                  }
+                };
+                std::thread one(count), two(count);
+                while (running < 2) std::this_thread::yield();
+                stats_publish();
+                one.join();
+                two.join();
+                if (target->allocated.load() != 2 * 3 * kEach) return 1;
+                return target->charged.load() == 0 ? 0 : 2;
+              }),
+              0);
+  }
 }
 
 TEST_F(StatsPageTest, FileIsForItsUserOnly) {
