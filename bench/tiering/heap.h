@@ -58,7 +58,8 @@ class Random {
     return state_ * 2685821657736338717u;
   }
   uint64_t below(uint64_t bound) {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<uint64_t>((static_cast<Wide>(next()) * bound) >> 64);
   }
   double unit() { return static_cast<double>(next() >> 11) * 0x1p-53; }
 

@@ -29,11 +29,11 @@ squeeze() {
 before=()
 case $policy in
   all-fast) before=(numactl -m 0) ;;
-  all-slow) before=(numactl -m $far) ;;
+  all-slow) before=(numactl -m "$far") ;;
   first-touch) squeeze ;;
   interleave)
     squeeze
-    before=(numactl -i 0,$far)
+    before=(numactl "--interleave=0,$far")
     ;;
   kernel)
     squeeze
@@ -46,6 +46,13 @@ case $policy in
     ;;
 esac
 on_cpu() { taskset -c 1 ${before[@]+"${before[@]}"} "$@"; }
+# redis-cli gives up after 30 s without a reply unless told otherwise; emulation has such seconds.
+feed() {
+  redis-cli -s "$PWD/s" --pipe --pipe-timeout 0 <"$1" >reply 2>&1 || {
+    tail -n 3 reply >&2
+    return 1
+  }
+}
 mark() { taskset -c 1 "$tools/bench_mark" "$1"; }
 
 case $1 in
@@ -54,9 +61,9 @@ case $1 in
     cd "$(mktemp -d)"
     on_cpu redis-server --port 0 --unixsocket "$PWD/s" --save '' --appendonly no >log 2>&1 &
     until [ -S s ]; do sleep 0.2; done
-    redis-cli -s "$PWD/s" --pipe <"$2" >/dev/null
+    feed "$2"
     mark 1
-    redis-cli -s "$PWD/s" --pipe <"$3" >/dev/null
+    feed "$3"
     mark 0
     redis-cli -s "$PWD/s" info memory | sed -n 's/^used_memory:/used /p'
     redis-cli -s "$PWD/s" shutdown nosave || true
