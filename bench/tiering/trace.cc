@@ -31,8 +31,9 @@ File open(const std::string& path, const char* mode) {
 template <typename T>
 void put(FILE* file, const std::vector<T>& items, const std::string& path) {
   uint64_t count = items.size();
+  // An empty vector has no data to point at.
   if (fwrite(&count, sizeof count, 1, file) != 1 ||
-      fwrite(items.data(), sizeof(T), count, file) != count) {
+      (count > 0 && fwrite(items.data(), sizeof(T), count, file) != count)) {
     fail(path, strerror(errno));
   }
 }

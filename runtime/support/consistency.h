@@ -1,6 +1,6 @@
-// Does what a process says about its memory agree with itself, and with the kernel? Of `hms check`
-// and hms_check(). A page is looked at as it is, nothing is clamped first: what a reader must not
-// believe is what this tells.
+// Does what a process says about its memory agree with itself, and with the kernel? Of `hms check`.
+// A page is looked at as it is, nothing is clamped first: what a reader must not believe is what
+// this tells.
 #pragma once
 
 #include <cstddef>
