@@ -198,11 +198,14 @@ double best_static_objects(const Trace& trace, uint64_t fast_bytes) {
     }
     if (whole) units.push_back(unit);
   }
+  // Cold ones have no place in the order, least of all those that also lived for no time.
+  units.erase(std::remove_if(units.begin(), units.end(), [](const Unit& u) { return u.heat == 0; }),
+              units.end());
   std::sort(units.begin(), units.end(),
             [](const Unit& a, const Unit& b) { return a.heat * b.room > b.heat * a.room; });
   double room = static_cast<double>(fast_bytes), hits = 0;
   for (const Unit& unit : units) {
-    if (unit.heat == 0 || room <= 0) break;
+    if (room <= 0) break;
     double part = unit.room <= room ? 1 : room / unit.room;
     hits += unit.heat * part;
     room -= unit.room;

@@ -101,6 +101,21 @@ TEST(Oracles, LargeObjectsCountByTheirPages) {
   EXPECT_EQ(peak_live_bytes(script.trace), 4 * kPage);
 }
 
+TEST(Oracles, ObjectsThatLivedForNoTimeDoNotHideTheHotOnes) {
+  Script script;
+  for (uint64_t i = 0; i < 400; ++i) script.object(kBase + i * 256, 256);
+  std::vector<std::pair<size_t, uint32_t>> accesses;
+  for (size_t i = 0; i < 400; ++i) {
+    if (i % 40 == 7) {
+      accesses.emplace_back(i, 100);
+    } else if (i % 2 == 0) {
+      script.trace.objects[i].death = script.trace.objects[i].birth;
+    }
+  }
+  script.epoch(accesses);
+  EXPECT_DOUBLE_EQ(best_static_objects(script.trace, kPage), 1);
+}
+
 TEST(Policies, FirstTouchKeepsWhatCameFirst) {
   Script script;
   script.object(kBase, kPage).object(kBase + kPage, kPage);
