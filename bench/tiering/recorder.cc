@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include <cstdio>
-#include <cstring>
 
 extern "C" const char __executable_start;  // the linker's: where the program begins
 
@@ -33,19 +32,8 @@ T* reserve(uint64_t count) {
 }  // namespace
 
 Cache::Cache(uint64_t bytes)
-    : sets_(bytes / kLine / kWays), tags_(sets_ ? reserve<uint64_t>(sets_ * kWays) : nullptr) {
-  if (sets_ & (sets_ - 1)) die("the cache's size must be a power of two");
-}
-
-bool Cache::hit(uint64_t line) {
-  if (sets_ == 0) return false;
-  uint64_t* set = tags_ + (line & (sets_ - 1)) * kWays;
-  unsigned way = 0;
-  while (way + 1 < kWays && set[way] != line) ++way;
-  bool found = set[way] == line;
-  memmove(set + 1, set, way * sizeof *set);
-  set[0] = line;
-  return found;
+    : model_{cache_sets(bytes), reserve<uint64_t>(cache_sets(bytes) * CACHE_WAYS + 1)} {
+  if (model_.sets & (model_.sets - 1)) die("the cache's size must be a power of two");
 }
 
 Recorder::Recorder(const Options& options)

@@ -5,23 +5,20 @@
 #include <cstdint>
 #include <string>
 
+#include "bench/tiering/cache_model.h"
 #include "bench/tiering/heap.h"
 #include "bench/tiering/trace.h"
 
 namespace hms::bench::tiering {
 
-// Which lines a last-level cache would still hold: those accesses do not reach memory. Least
-// recently used of 16 ways.
 class Cache {
  public:
   // bytes: a power of two from 16 KiB on, or 0 for none.
   explicit Cache(uint64_t bytes);
-  bool hit(uint64_t line);
+  bool hit(uint64_t line) { return cache_hit(&model_, line); }
 
  private:
-  static constexpr unsigned kWays = 16;
-  uint64_t sets_;
-  uint64_t* tags_;  // newest first
+  cache_model model_;
 };
 
 class Recorder {

@@ -1,19 +1,10 @@
 #!/bin/bash
 # killed.sh LIBRARY WORKER HMS: SIGKILL in the middle of a program whose counters others have mapped.
 # The page that stays behind can be read by nobody else, harms nobody, and goes with the next look.
-set -u
+# shellcheck source=pages.sh
+. "$(dirname "$0")/pages.sh"
 library=$(realpath "$1") worker=$(realpath "$2") hms=$(realpath "$3")
 pages=/dev/shm/hms-$(id -u)
-failures=0
-fail() {
-  echo "FAIL: $*"
-  failures=$((failures + 1))
-}
-if ! [ -w /dev/shm ]; then
-  echo "skipped: /dev/shm cannot be written to"
-  exit 77
-fi
-unset HMS_STATS_DIR HMS_STATS_KEEP
 for ((round = 0; round < 10; round++)); do
   LD_PRELOAD=$library HMS_CONF='tiers fast=64M,slow=1G; size>=4096:slow; fast>slow' "$worker" until_killed &
   pid=$!

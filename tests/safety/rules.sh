@@ -1,18 +1,9 @@
 #!/bin/bash
 # rules.sh LIBRARY WORKER HMS: rules that change while threads allocate. The worker checks what is in
 # each block; what is refused changes nothing; in the end counters and kernel agree.
-set -u
+# shellcheck source=pages.sh
+. "$(dirname "$0")/pages.sh"
 library=$(realpath "$1") worker=$(realpath "$2") hms=$(realpath "$3")
-failures=0
-fail() {
-  echo "FAIL: $*"
-  failures=$((failures + 1))
-}
-if ! [ -w /dev/shm ]; then
-  echo "skipped: /dev/shm cannot be written to"
-  exit 77
-fi
-unset HMS_STATS_DIR HMS_STATS_KEEP
 LD_PRELOAD=$library HMS_CONF='tiers fast=64M,slow=1G; fast>slow' "$worker" until_killed &
 pid=$!
 for ((i = 0; i < 100; i++)); do

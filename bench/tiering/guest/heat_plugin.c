@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/tiering/cache_model.h"
 #include "bench/tiering/guest/marker.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -54,13 +55,11 @@ EXPORT int qemu_plugin_version = 1;
 #define LOWER_HALF (UINT64_C(1) << 47)
 #define FRAME_SHIFT 21
 #define FRAMES (UINT64_C(1) << 17) /* 256 GiB of physical addresses */
-#define LINE_SHIFT 6
-#define WAYS 16
 
 static FILE* out;
 static unsigned watched = 1;
 static unsigned phase;
-static uint64_t sets, *tags;
+static struct cache_model cache;
 static uint64_t all,
     beyond; /* accesses of this phase; those that no cache held and no frame fits */
 static uint64_t (*counts)[2];
@@ -80,18 +79,6 @@ static void finish_phase(void) {
   all = beyond = 0;
 }
 
-// Least recently used of 16 ways; the newest tag comes first.
-static bool cached(uint64_t line) {
-  if (sets == 0) return false;
-  uint64_t* set = tags + (line & (sets - 1)) * WAYS;
-  unsigned way = 0;
-  while (way + 1 < WAYS && set[way] != line) ++way;
-  bool found = set[way] == line;
-  memmove(set + 1, set, way * sizeof *set);
-  set[0] = line;
-  return found;
-}
-
 static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, void* unused) {
   (void)unused;
   if (cpu != watched || address >= LOWER_HALF) return;
@@ -107,7 +94,7 @@ static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address
   if (!where || qemu_plugin_hwaddr_is_io(where)) return;
   uint64_t physical = qemu_plugin_hwaddr_phys_addr(where);
   ++all;
-  if (cached(physical >> LINE_SHIFT)) return;
+  if (cache_hit(&cache, physical >> CACHE_LINE_SHIFT)) return;
   uint64_t frame = physical >> FRAME_SHIFT;
   if (frame >= FRAMES) {
     ++beyond;
@@ -157,11 +144,11 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int
     }
   }
   if (!out) return refuse("missing option", "out");
-  sets = cache_bytes >> LINE_SHIFT >> 4;
-  if (sets & (sets - 1)) return refuse("not a power of two:", "cache");
+  cache.sets = cache_sets(cache_bytes);
+  if (cache.sets & (cache.sets - 1)) return refuse("not a power of two:", "cache");
   counts = calloc(FRAMES, sizeof *counts);
-  tags = calloc(sets ? sets * WAYS : 1, sizeof *tags);
-  if (!counts || !tags) return refuse("no memory for", "counts");
+  cache.tags = calloc(cache.sets * CACHE_WAYS + 1, sizeof *cache.tags);
+  if (!counts || !cache.tags) return refuse("no memory for", "counts");
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
   qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
   return 0;

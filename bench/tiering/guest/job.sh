@@ -14,7 +14,6 @@ case ${LAB_TOPOLOGY:-}/$(cat /proc/sys/kernel/hostname) in
 esac
 tools=$HMS_BUILD/bench/tiering policy=$1 fast_mib=$2
 shift 2
-far=1
 
 # Huge pages reserved are nobody's: what remains of node 0, beyond what the kernel keeps free itself, is the fast memory.
 squeeze() {
@@ -29,11 +28,10 @@ squeeze() {
 before=()
 case $policy in
   all-fast) before=(numactl -m 0) ;;
-  all-slow) before=(numactl -m "$far") ;;
   first-touch) squeeze ;;
   interleave)
     squeeze
-    before=(numactl "--interleave=0,$far")
+    before=(numactl "--interleave=0,1")
     ;;
   kernel)
     squeeze
@@ -65,7 +63,6 @@ case $1 in
     mark 1
     feed "$3"
     mark 0
-    redis-cli -s "$PWD/s" info memory | sed -n 's/^used_memory:/used /p'
     redis-cli -s "$PWD/s" shutdown nosave || true
     wait
     ;;
@@ -74,7 +71,4 @@ case $1 in
       on_cpu sqlite3 :memory: >/dev/null
     ;;
 esac
-for node in 0 $far; do
-  echo "memory node$node $(awk '/MemTotal/ {print $4}' /sys/devices/system/node/node$node/meminfo) kB"
-done
 grep -E 'pgpromote_success|pgdemote|pgmigrate_success|numa_pte_updates' /proc/vmstat
