@@ -1,0 +1,88 @@
+// What tiering steers, seen from above: a heap in classes and units on two memories.
+//
+// Words:
+//   near, far  the two targets that memory is divided between; near is the fast, small one
+//   context    where allocations come from: a return address, told apart by depth of stack where a
+//              wrapper hides the place
+//   class      allocations that are kept together because they are expected to behave alike; has a
+//              window of its own. Contexts that have allocated little share class 0, on probation
+//   unit       kUnitBytes of a class's window: what has heat, and what moves as one
+//
+// The interface stands between the engine (decides), the samplers (observe) and whoever owns the
+// memory: the allocator in a program, a trace in the replayer of bench/tiering, fakes in the tests.
+// So decisions are tested and judged without a kernel.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace hms::tiering {
+
+enum class Side : uint8_t { kNear, kFar };
+
+using ContextId = uint32_t;
+using ClassId = uint8_t;
+using UnitId = uint32_t;
+
+inline constexpr size_t kUnitBytes = size_t{2} << 20;
+inline constexpr ClassId kProbation = 0;
+// A context leaves probation when it has allocated that much.
+inline constexpr uint64_t kProbationBytes = uint64_t{256} << 10;
+
+// Bytes. `allocated` is cumulative; bytes per second divided by live bytes is the rate of renewal.
+struct ContextView {
+  ContextId id;
+  ClassId class_id;
+  uint64_t allocations;
+  uint64_t allocated;
+};
+
+struct ClassView {
+  ClassId id;
+  Side lean;           // where its next units are born
+  uint64_t live;       // handed out and not yet freed; thread caches count as handed out
+  uint64_t allocated;  // cumulative
+};
+
+struct UnitView {
+  UnitId id;  // stays with the address range as long as the process lives
+  uintptr_t address;
+  ClassId class_id;
+  Side side;
+  uint32_t
+      committed;  // bytes that may hold pages, at most kUnitBytes; units with none are left out
+  bool stuck;     // the kernel would not move it lately, or the user pinned it
+};
+
+// Bytes of near memory that tiering may use, and that its units hold now.
+struct Room {
+  uint64_t near_capacity;
+  uint64_t near_used;
+};
+
+struct Moved {
+  uint64_t pages = 0;  // now on the side asked for, and were not before
+  uint64_t stuck = 0;  // pages that the kernel would not move
+};
+
+// Called by one thread, the engine's. None of the calls throws or ends the process.
+class Heap {
+ public:
+  virtual ~Heap() = default;
+
+  virtual Room room() = 0;
+  // Replace the contents of the vector. Order of units: ascending address.
+  virtual void contexts(std::vector<ContextView>* out) = 0;
+  virtual void classes(std::vector<ClassView>* out) = 0;
+  virtual void units(std::vector<UnitView>* out) = 0;
+
+  // Future units of the class are born there, as long as there is room.
+  virtual void set_lean(ClassId id, Side side) = 0;
+  // Future allocations of the context go to the class; blocks that exist stay.
+  virtual void assign(ContextId context, ClassId id) = 0;
+  // Moves the pages of a unit, and what it is charged to; a unit that has no room there stays.
+  virtual Moved move(UnitId unit, Side side) = 0;
+};
+
+}  // namespace hms::tiering
