@@ -2,7 +2,6 @@
 #include "allocator/routing/call_site.h"
 
 #include <cxxabi.h>
-#include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <limits.h>
@@ -10,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/support/loaded_object.h"
 #include "runtime/support/os_files.h"
 
 namespace hms::routing {
@@ -29,23 +29,6 @@ class Executable {
  private:
   char path_[PATH_MAX];
 };
-
-// The object that is mapped at an address; null for generated code.
-const link_map* find_object(const void* address) {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
-  dl_find_object found;
-  if (_dl_find_object(const_cast<void*>(address), &found) != 0) return nullptr;
-  return found.dlfo_link_map;
-#else
-  Dl_info info;
-  link_map* map = nullptr;
-  void* extra = &map;
-  if (dladdr1(address, &info, static_cast<void**>(extra), RTLD_DL_LINKMAP) == 0) {
-    return nullptr;
-  }
-  return map;
-#endif
-}
 
 // The dynamic symbol table of a loaded object.
 struct Symbols {
@@ -145,8 +128,9 @@ uint64_t match_site(const RuleTable& rules, const void* site) {
   if (site == nullptr) return mask;
   // A return address may be the first byte after the function that called.
   const void* code = static_cast<const char*>(site) - 1;
-  const link_map* map = find_object(code);
-  if (map == nullptr) return mask;
+  LoadedObject object;
+  if (!find_loaded_object(code, &object)) return mask;
+  const link_map* map = object.map;
   uint64_t objects = 0;
   for (uint64_t left = rules.site_rules(); left != 0; left &= left - 1) {
     auto index = static_cast<size_t>(__builtin_ctzl(left));

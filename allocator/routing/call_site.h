@@ -1,10 +1,6 @@
 // Whose code is at an address: the shared object and the function, without the dynamic linker's
-// lock.
-//
-// dladdr() takes the lock that dlopen() holds while it runs constructors. A program that allocates
-// under a lock of its own, which a constructor also wants, would deadlock in a preloaded library
-// that calls it. _dl_find_object() (glibc 2.35) takes no lock, and the symbol table of an object
-// whose code is on the call stack cannot go away.
+// lock (runtime/support/loaded_object.h says why). The symbol table of an object whose code is on
+// the call stack cannot go away.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,55 @@
+// What a profile says about where the allocations of a place should be born.
+//
+// The hottest bytes first, until near memory is full by what each place held at most. Heat is
+// believed as far as it was sampled: a place with few samples counts as nearly average. What the
+// profile does not know, or no longer agrees about, is left to whoever decides without it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/tiering/profile.h"
+#include "runtime/tiering/stable_key.h"
+
+namespace hms::tiering {
+
+enum class Lean : uint8_t {
+  kUnknown,
+  kNear,
+  kFar,
+  kMixed,  // some of the places that share these frames are near, some far: more frames would tell
+};
+
+class ProfilePlan {
+ public:
+  // `near_bytes`: near memory that may be filled.
+  ProfilePlan(const Profile& profile, uint64_t near_bytes);
+
+  // Index in the profile of an object by its id; kGeneratedCode if the profile has none such.
+  uint32_t object_index(const std::string& id) const;
+
+  // `key` has objects as the profile counts them. The places that agree in most frames, from the
+  // innermost out, decide.
+  Lean lean_of(const StableKey& key) const;
+
+  // Shares of what the profile saw, were everything as it was then; for messages and tests.
+  uint64_t near_peak() const { return near_peak_; }
+  size_t near_contexts() const { return near_contexts_; }
+
+ private:
+  struct Place {
+    std::vector<KeyFrame> key;
+    Lean lean;
+  };
+  std::vector<Place> places_;  // sorted by key
+  std::vector<std::pair<std::string, uint32_t>> objects_;
+  uint64_t near_peak_ = 0;
+  size_t near_contexts_ = 0;
+};
+
+// Heat of each context of a profile, drawn to the mean as if that had been sampled kPriorSamples
+// times. Without a sampler: how often its bytes are renewed, as each allocation writes its bytes.
+std::vector<double> believed_heat(const Profile& profile);
+inline constexpr double kPriorSamples = 4;
+
+}  // namespace hms::tiering
