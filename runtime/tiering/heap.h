@@ -92,8 +92,10 @@ class Heap {
   virtual void set_lean(ClassId id, Side side) = 0;
   // Future allocations of the context go to the class; blocks that exist stay.
   virtual void assign(ContextId context, ClassId id) = 0;
-  // Moves the pages of a unit or part, and what it is charged to; one that has no room there stays.
-  virtual Moved move(UnitId unit, Side side) = 0;
+  // Moves the pages of units and parts, and what they are charged to; one that has no room there
+  // stays. Together, because what the kernel does for each call costs more than many pages.
+  // `moved` has an answer for each, in the same order.
+  virtual void move(const std::vector<UnitId>& units, Side side, std::vector<Moved>* moved) = 0;
   // The unit is listed in parts of so many bytes from now on: a power of two from kPartBytesMin to
   // kUnitBytes, which makes it whole again. Only a way of looking: no page moves, and a huge page
   // is broken up when a part of it first moves alone. A unit made whole whose pages lie on both

@@ -13,7 +13,7 @@ namespace hms::tiering {
 // What a sampler saw of one unit since it last looked.
 struct Reading {
   UnitId unit;
-  double events;  // observed, in the sampler's own measure; scale is common to all its readings
+  double events;  // observed: a plain count, not extrapolated
   double
       exposure;  // seconds for which the unit was watched, times the share of it that was watched
 };
@@ -21,6 +21,7 @@ struct Reading {
 struct Sight {
   bool reads = false;
   bool writes = false;
+  double accesses_per_event = 1;  // as far as it is known; else 1, which is the least
 };
 
 // Called by one thread. Nothing throws; a sampler that breaks later reports nothing more and says
@@ -33,7 +34,8 @@ class Sampler {
   // Opens what it needs. The Status tells in words why not: `hms doctor` shows it.
   virtual Status start() = 0;
   virtual void stop() = 0;
-  // Readings since the last call, at most one per unit; watches `units` from now on.
+  // Readings since the last call, at most one per unit; watches `units` from now on. A unit that
+  // was watched and had no event has a reading of 0 events; one without a reading was not watched.
   virtual void collect(const std::vector<UnitView>& units, std::vector<Reading>* out) = 0;
   // Scales how much is observed, 0 to 1: the governor's handle on what sampling costs.
   virtual void set_effort(double share) = 0;
