@@ -203,4 +203,17 @@ Result<std::string> preload_list(const std::string& library) {
   return list;
 }
 
+Status set_preload(const std::string& path, bool omp, std::string* note) {
+  const Judgement judgement = judge_program(path);
+  if (judgement.preload != Preload::kWorks) {
+    *note = judgement.reason + ": libhms is not in effect in it; running it all the same";
+  }
+  if (judgement.preload == Preload::kHarmful) return {};
+  Result<std::string> library = find_library(omp);
+  Result<std::string> list = library.ok() ? preload_list(library.value()) : library;
+  if (!list.ok()) return list.status();
+  setenv("LD_PRELOAD", list.value().c_str(), 1);
+  return {};
+}
+
 }  // namespace hms::cli

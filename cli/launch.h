@@ -46,4 +46,8 @@ Result<std::string> find_library(bool omp);
 // sanitizer runtime is there already: two allocators in one program free each other's blocks.
 Result<std::string> preload_list(const std::string& library);
 
+// Sets LD_PRELOAD so that the program at `path` runs under libhms, unless that would break it;
+// `note` tells when libhms will not be in effect. Fails as the two above.
+Status set_preload(const std::string& path, bool omp, std::string* note);
+
 }  // namespace hms::cli

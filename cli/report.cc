@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "cli/table.h"
+
 namespace hms::cli {
 namespace {
 
@@ -82,32 +84,6 @@ void add(TargetStats* sum, const TargetStats& t) {
   sum->verified_pages += t.verified_pages;
   sum->misplaced_pages += t.misplaced_pages;
 }
-
-// Lines of cells, padded to columns: the first one to the left, the others to the right.
-class Table {
- public:
-  void row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-
-  std::string text() const {
-    std::vector<size_t> widths;
-    for (const auto& row : rows_) {
-      widths.resize(std::max(widths.size(), row.size()));
-      for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-    }
-    std::string out;
-    for (const auto& row : rows_) {
-      for (size_t i = 0; i < row.size(); ++i) {
-        std::string padding(widths[i] - row[i].size(), ' ');
-        out += i == 0 ? row[i] + padding : "  " + padding + row[i];
-      }
-      out += '\n';
-    }
-    return out;
-  }
-
- private:
-  std::vector<std::vector<std::string>> rows_;
-};
 
 std::string refusals(const TargetStats& t) {
   if (t.refused_quota + t.refused_full + t.refused_system == 0) return "-";

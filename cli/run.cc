@@ -139,22 +139,15 @@ void set_environment(const RunOptions& options, const std::string& configuration
   setenv("HMS_OMP_SPACES", spaces.c_str(), 1);
 }
 
-// The preload, unless it would break the program. False: refused, after a message.
-bool set_preload(const std::string& path, const RunOptions& options) {
-  Judgement judgement = judge_program(path);
-  if (judgement.preload != Preload::kWorks) {
-    say(judgement.reason + ": libhms is not in effect in it; running it all the same");
-  }
-  if (judgement.preload == Preload::kHarmful) return true;
-  Result<std::string> library = find_library(options.omp);
-  Result<std::string> list = library.ok() ? preload_list(library.value()) : library;
-  if (!list.ok()) {
-    say(list.status().message());
-    return false;
-  }
-  if (options.verbose) say("LD_PRELOAD=" + list.value());
-  setenv("LD_PRELOAD", list.value().c_str(), 1);
-  return true;
+// False: refused, after a message.
+bool preload(const std::string& path, const RunOptions& options) {
+  std::string note;
+  const Status status = set_preload(path, options.omp, &note);
+  if (!note.empty()) say(note);
+  if (!status.ok()) say(status.message());
+  const char* list = secure_getenv("LD_PRELOAD");
+  if (options.verbose && list != nullptr) say("LD_PRELOAD=" + std::string(list));
+  return status.ok();
 }
 
 int run_with_report(const RunOptions& options, const std::string& path) {
@@ -207,7 +200,7 @@ int run(const RunOptions& options) {
     if (conf != nullptr) say("HMS_CONF=" + std::string(conf));
     setenv("HMS_LOG_LEVEL", "info", 0);
   }
-  if (!set_preload(command.path, options)) return kUsage;
+  if (!preload(command.path, options)) return kUsage;
   remove_stale_stats(geteuid());
   if (options.report.empty()) return exec_command(command.path, options.command);
   return run_with_report(options, command.path);

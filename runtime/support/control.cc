@@ -123,7 +123,7 @@ Status send_control(const StatsFile& file, unsigned user, const std::string& tex
 
 void remove_control(int dir, const char* page_name) {
   char name[96];
-  for (const char* suffix : {kRulesSuffix, kAnswerSuffix}) {
+  for (const char* suffix : {kRulesSuffix, kAnswerSuffix, kProfileSuffix, kNewProfileSuffix}) {
     int n = snprintf(name, sizeof name, "%s%s", page_name, suffix);
     if (n > 0 && static_cast<size_t>(n) < sizeof name) os::remove_file(dir, name);
   }

@@ -88,6 +88,10 @@ int write_word(int fd, size_t at, uint64_t value) {
 
 int remove_file(int dir, const char* name) { return unlinkat(dir, name, 0) == 0 ? 0 : -errno; }
 
+int rename_file(int dir, const char* from, const char* to) {
+  return renameat(dir, from, dir, to) == 0 ? 0 : -errno;
+}
+
 void close_file(int fd) { close(fd); }
 
 int map_shared(int fd, size_t bytes, void** out) {

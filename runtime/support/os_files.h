@@ -27,6 +27,8 @@ int write_new_file(int dir, const char* name, unsigned owner, const char* text, 
 int read_word(int fd, size_t at, uint64_t* out);
 int write_word(int fd, size_t at, uint64_t value);
 int remove_file(int dir, const char* name);
+// Under another name in the same directory, in place of what has it: at once for whoever opens it.
+int rename_file(int dir, const char* from, const char* to);
 void close_file(int fd);
 
 // Maps a file shared, readable and writable.

@@ -23,6 +23,11 @@ struct StatsFile {
   bool replaced = false;  // there is a page of a later program of the same process
 };
 
+// Beside the page of a process that `hms record` watches: its profile so far. And while that is
+// being written.
+inline constexpr char kProfileSuffix[] = ".profile";
+inline constexpr char kNewProfileSuffix[] = ".profile-new";
+
 std::string stats_directory(unsigned user);
 // The pages in one directory of `user`; none if it does not exist or is not safe to use.
 std::vector<StatsFile> list_stats(const std::string& dir, unsigned user);

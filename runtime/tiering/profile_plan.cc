@@ -71,7 +71,7 @@ ProfilePlan::ProfilePlan(const Profile& profile, uint64_t near_bytes) {
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&heat](size_t a, size_t b) { return heat[a] > heat[b]; });
-  std::vector<Lean> lean(heat.size(), Lean::kFar);
+  shares_.assign(heat.size(), 0);
   double placed = 0;  // accesses to what leans near so far
   for (size_t i : order) {
     const ContextProfile& c = profile.contexts[i];
@@ -83,13 +83,14 @@ ProfilePlan::ProfilePlan(const Profile& profile, uint64_t near_bytes) {
         c.peak > room ? static_cast<double>(room) / static_cast<double>(c.peak) : 1;
     if (share < 1 && accesses * share <= placed) continue;
     if (room == 0) break;
-    lean[i] = Lean::kNear;
+    shares_[i] = share;
     near_peak_ += std::min(c.peak, room);
-    ++near_contexts_;
     placed += accesses * share;
   }
   places_.reserve(heat.size());
-  for (size_t i = 0; i < heat.size(); ++i) places_.push_back({profile.contexts[i].key, lean[i]});
+  for (size_t i = 0; i < heat.size(); ++i) {
+    places_.push_back({profile.contexts[i].key, shares_[i] > 0 ? Lean::kNear : Lean::kFar});
+  }
   std::sort(places_.begin(), places_.end(),
             [](const Place& a, const Place& b) { return a.key < b.key; });
 }

@@ -32,9 +32,10 @@ class ProfilePlan {
   // innermost out, decide.
   Lean lean_of(const StableKey& key) const;
 
-  // Shares of what the profile saw, were everything as it was then; for messages and tests.
+  // Were everything as the profile saw it: what near memory holds at most, and which share of a
+  // context is there, by its place in the profile. Less than 1 where it does not fit.
   uint64_t near_peak() const { return near_peak_; }
-  size_t near_contexts() const { return near_contexts_; }
+  double near_share(size_t context) const { return shares_[context]; }
 
  private:
   struct Place {
@@ -44,7 +45,7 @@ class ProfilePlan {
   std::vector<Place> places_;  // sorted by key
   std::vector<std::pair<std::string, uint32_t>> objects_;
   uint64_t near_peak_ = 0;
-  size_t near_contexts_ = 0;
+  std::vector<double> shares_;
 };
 
 // Heat of each context of a profile, drawn to the mean as if that had been sampled kPriorSamples

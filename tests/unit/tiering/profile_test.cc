@@ -228,7 +228,7 @@ TEST(ProfilePlanTest, HottestFirstUntilNearIsFull) {
 TEST(ProfilePlanTest, NoNearMemoryMeansFar) {
   const ProfilePlan plan(ranked(), 0);
   EXPECT_EQ(plan.lean_of(key_of({{0, 1}, {0, 100}})), Lean::kFar);
-  EXPECT_EQ(plan.near_contexts(), 0u);
+  for (size_t i = 0; i < 4; ++i) EXPECT_EQ(plan.near_share(i), 0);
 }
 
 // A place that is too large gets what is left only if that outweighs what it might keep out.
@@ -239,6 +239,7 @@ TEST(ProfilePlanTest, ALargePlaceDoesNotCrowdOutHotterOnes) {
   const ProfilePlan alone(p, uint64_t{24} << 20);
   EXPECT_EQ(alone.lean_of(key_of({{0, 3}, {1, 5}})), Lean::kNear);
   EXPECT_EQ(alone.near_peak(), uint64_t{24} << 20);
+  EXPECT_DOUBLE_EQ(alone.near_share(0), 24.0 / 512);
 }
 
 TEST(ProfilePlanTest, FewSamplesAreNotBelieved) {
