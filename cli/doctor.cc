@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "runtime/tiering/samplers/ladder.h"
 
 // The embedded jemalloc, under its private name (cmake/embed_jemalloc.sh).
 extern "C" int hmsje_mallctl(const char* name, void* old, size_t* old_size, void* fresh,
@@ -33,6 +34,35 @@ Finding jemalloc_finding() {
   if (hmsje_mallctl("version", &version, &size, nullptr, 0) != 0) version = "unknown";
   return {"jemalloc", Verdict::kOk, std::string("embedded, ") + version,
           "the arenas of every placement; no other copy in the program is used or disturbed", ""};
+}
+
+// The ways to see which memory is used, the best first; tiering takes the first that opens.
+void add_sampler_findings(std::vector<Finding>* out) {
+  std::string chosen;
+  for (const tiering::Rung& rung : tiering::try_samplers()) {
+    if (rung.name == "none") continue;
+    Finding f{"sampler-" + rung.name, Verdict::kOk, "opens, sees " + rung.sees, "", ""};
+    if (rung.status.ok()) {
+      f.consequence = chosen.empty() ? "tiering uses it" : "not needed: '" + chosen + "' is better";
+      if (chosen.empty()) chosen = rung.name;
+      out->push_back(f);
+      continue;
+    }
+    // Messages say what is wrong; behind the semicolon, what helps.
+    const std::string& why = rung.status.message();
+    const size_t cut = why.find("; ");
+    f.verdict = chosen.empty() ? Verdict::kWarn : Verdict::kOk;
+    f.found = why.substr(0, cut);
+    f.consequence = chosen.empty() ? "tiering uses the next one that opens"
+                                   : "not needed: '" + chosen + "' is better";
+    f.way_out =
+        cut == std::string::npos ? "nothing to do if another sampler opens" : why.substr(cut + 2);
+    out->push_back(f);
+  }
+  if (!chosen.empty()) return;
+  out->push_back({"samplers", Verdict::kOff, "none opens",
+                  "tiering knows sizes, lifetimes and profiles, but not what is used",
+                  "see the findings of the samplers above"});
 }
 
 void print_json(const std::vector<Finding>& findings) {
@@ -63,6 +93,7 @@ void print_text(const std::vector<Finding>& findings) {
 void run(bool json) {
   std::vector<Finding> findings = doctor::examine(doctor::this_machine());
   findings.insert(findings.begin(), kernel_finding());
+  add_sampler_findings(&findings);
   findings.push_back(jemalloc_finding());
   json ? print_json(findings) : print_text(findings);
 }

@@ -14,24 +14,6 @@
 namespace hms::os {
 namespace {
 
-// include/uapi/linux/fs.h of Linux 6.7; Debian 12's headers are older.
-struct PagemapScan {
-  uint64_t size = sizeof(PagemapScan);
-  uint64_t flags = 0;
-  uint64_t start = 0;
-  uint64_t end = 0;
-  uint64_t walk_end = 0;
-  uint64_t regions = 0;
-  uint64_t region_count = 0;
-  uint64_t max_pages = 0;
-  uint64_t category_inverted = 0;
-  uint64_t category_mask = 0;
-  uint64_t category_anyof_mask = 0;
-  uint64_t return_mask = 0;
-};
-constexpr unsigned long kPagemapScan = _IOWR('f', 16, PagemapScan);
-constexpr uint64_t kPageIsPresent = 1 << 3;
-
 int negative_errno(long r) { return r < 0 ? -errno : 0; }
 
 // One writable page for the trials, given back at the end.
@@ -140,8 +122,8 @@ int try_pagemap_scan() {
   scan.end = scan.start + kPageSize;
   scan.regions = reinterpret_cast<uintptr_t>(region);
   scan.region_count = 1;
-  scan.category_anyof_mask = kPageIsPresent;
-  scan.return_mask = kPageIsPresent;
+  scan.category_anyof_mask = kScanPageIsPresent;
+  scan.return_mask = kScanPageIsPresent;
   int r = negative_errno(ioctl(fd, kPagemapScan, &scan));
   close(fd);
   return r;

@@ -3,6 +3,8 @@
 // doctor`; nothing here is on a program's path.
 #pragma once
 
+#include <sys/ioctl.h>
+
 #include <cstdint>
 
 namespace hms::os {
@@ -25,6 +27,24 @@ struct Trials {
 
 // UFFD_FEATURE_WP_ASYNC, include/uapi/linux/userfaultfd.h of Linux 6.7.
 inline constexpr uint64_t kUffdWriteProtectAsync = uint64_t{1} << 15;
+
+// include/uapi/linux/fs.h of Linux 6.7; Debian 12's headers are older.
+struct PagemapScan {
+  uint64_t size = sizeof(PagemapScan);
+  uint64_t flags = 0;
+  uint64_t start = 0;
+  uint64_t end = 0;
+  uint64_t walk_end = 0;
+  uint64_t regions = 0;
+  uint64_t region_count = 0;
+  uint64_t max_pages = 0;
+  uint64_t category_inverted = 0;
+  uint64_t category_mask = 0;
+  uint64_t category_anyof_mask = 0;
+  uint64_t return_mask = 0;
+};
+constexpr unsigned long kPagemapScan = _IOWR('f', 16, PagemapScan);
+inline constexpr uint64_t kScanPageIsPresent = 1 << 3;
 
 Trials try_kernel();
 
