@@ -116,8 +116,13 @@ bool MappingReader::take_line(char* line, MappingPages* out) {
     started_ = now_.end > now_.begin;
     return false;
   }
-  number_of(line, "Rss:", &now_.resident) || number_of(line, "AnonHugePages:", &now_.huge) ||
-      number_of(line, "Referenced:", &now_.referenced);
+  uint64_t bytes = 0;
+  if (number_of(line, "Rss:", &bytes)) now_.resident = bytes;
+  if (number_of(line, "AnonHugePages:", &bytes)) now_.huge = bytes;
+  if (number_of(line, "Referenced:", &bytes)) now_.referenced = bytes;
+  if (number_of(line, "Shared_Clean:", &bytes) || number_of(line, "Shared_Dirty:", &bytes)) {
+    now_.shared += bytes;
+  }
   return false;
 }
 

@@ -17,6 +17,7 @@ struct MappingPages {
   uint64_t resident = 0;
   uint64_t huge = 0;        // of them, in transparent huge pages
   uint64_t referenced = 0;  // of them, accessed since the accessed bits were last cleared
+  uint64_t shared = 0;      // of the resident ones, mapped by other processes too
   // CPU time of the longest read that told of it: so long was the lock held, for it and perhaps a
   // neighbour.
   int64_t took_ns = 0;

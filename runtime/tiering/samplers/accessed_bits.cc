@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include <algorithm>
-#include <atomic>
 
 #include "runtime/support/log.h"
 #include "runtime/tiering/samplers/touch_rate.h"
@@ -21,14 +20,12 @@ constexpr int64_t kShortestRestNs = 100000;
 constexpr unsigned kReachMax = 24, kRestSteps = 9;
 // Above this share of saturated units the short interval gets shorter, below the other longer.
 constexpr double kManySaturated = 0.10, kFewSaturated = 0.02;
-constexpr unsigned kBaselineRounds = 8;
-constexpr double kMostlyShared = 0.9;
+// Units that are shared but for less than that are not watched.
+constexpr double kWatchedMin = 0.1;
 // The read that ends the record of one mapping has the kernel look at the next: what is to be read
 // must have been cleared two ahead.
 constexpr size_t kLeadMin = 2;
 constexpr double kNsPerSecond = 1e9;
-
-std::atomic<uint32_t> forks{0};
 
 double seconds(int64_t ns) { return static_cast<double>(ns) / kNsPerSecond; }
 
@@ -38,15 +35,17 @@ double pages_of(const os::MappingPages& mapping) {
   return static_cast<double>((mapping.resident - huge) / os::kPageSize + huge / os::kHugePageSize);
 }
 
-double touched_share(const os::MappingPages& mapping) {
+// Pages that are shared with a forked child keep their bits.
+double shared_share(const os::MappingPages& mapping) {
   if (mapping.resident == 0) return 0;
-  return std::min(1.0,
-                  static_cast<double>(mapping.referenced) / static_cast<double>(mapping.resident));
+  return std::min(1.0, static_cast<double>(mapping.shared) / static_cast<double>(mapping.resident));
 }
 
-// Of the pages whose bits can be cleared.
-double unshared(double share, double shared) {
-  return std::clamp((share - shared) / (1 - shared), 0.0, 1.0);
+// Of the pages that are not shared.
+double touched_share(const os::MappingPages& mapping) {
+  if (mapping.resident <= mapping.shared || mapping.referenced <= mapping.shared) return 0;
+  return std::min(1.0, static_cast<double>(mapping.referenced - mapping.shared) /
+                           static_cast<double>(mapping.resident - mapping.shared));
 }
 
 size_t mapping_limit() {
@@ -88,8 +87,6 @@ Status try_page(void* page) {
 
 }  // namespace
 
-void note_fork() { forks.fetch_add(1, std::memory_order_relaxed); }
-
 Status AccessedBits::start() {
   void* page = nullptr;
   if (os::reserve(nullptr, os::kPageSize, &page) != 0) return {HMS_ENOMEM, "no memory for a trial"};
@@ -128,14 +125,13 @@ void AccessedBits::clear(size_t to) {
   }
 }
 
-void AccessedBits::see(Walk kind, const os::MappingPages& mapping, size_t from, size_t to) {
+void AccessedBits::see(const os::MappingPages& mapping, size_t from, size_t to) {
   if (to > cleared_) return;
   const double share = touched_share(mapping);
   for (size_t i = from; i < to; ++i) {
     Watch& watch = watches_[i];
     if (watch.cleared_at == 0 || watch.short_s > 0) continue;
-    if (kind == Walk::kBaseline) watch.shared = share;
-    watch.short_share = unshared(share, std::min(watch.shared, kMostlyShared));
+    watch.short_share = share;
     watch.short_s = seconds(os::monotonic_ns() - watch.cleared_at);
   }
 }
@@ -145,7 +141,8 @@ void AccessedBits::report(const os::MappingPages& mapping, size_t from, size_t t
                           const std::vector<UnitView>& units, std::vector<Reading>* out) {
   uint64_t committed = 0;
   for (size_t i = from; i < to; ++i) committed += watches_[i].committed;
-  const double pages = pages_of(mapping);
+  const double watched = 1 - shared_share(mapping);
+  const double pages = pages_of(mapping) * watched;
   const int64_t now = os::monotonic_ns();
   for (size_t i = from; i < to; ++i) {
     Watch& watch = watches_[i];
@@ -153,15 +150,14 @@ void AccessedBits::report(const os::MappingPages& mapping, size_t from, size_t t
     const int64_t cleared_at = watch.cleared_at;
     // One mapping answers for a unit, the first that holds pages of it.
     watch.cleared_at = 0;
-    if (cleared_at == 0 || watch.shared >= kMostlyShared || committed == 0) continue;
-    double share = unshared(touched_share(mapping), watch.shared);
+    if (cleared_at == 0 || watched < kWatchedMin || committed == 0) continue;
+    double share = touched_share(mapping);
     double passed = seconds(now - cleared_at);
     if (share > kSaturated && watch.short_s > 0) {
       share = watch.short_share;
       passed = watch.short_s;
     }
-    const double watched = 1 - watch.shared;
-    const double accesses = accesses_of(share, pages) * watched;
+    const double accesses = accesses_of(share, pages);
     const double part = static_cast<double>(watch.committed) / static_cast<double>(committed);
     report_span(watch, units, accesses * part, passed * watched, out);
   }
@@ -203,9 +199,7 @@ bool AccessedBits::too_slow(const os::MappingPages& mapping) {
 bool AccessedBits::walk(Walk kind, const std::vector<UnitView>& units, std::vector<Reading>* out) {
   const size_t count = watches_.size();
   size_t lead = count;
-  if (kind == Walk::kBaseline) {
-    lead = kLeadMin;
-  } else if (reach_ < kReachMax && (size_t{1} << reach_) < count) {
+  if (reach_ < kReachMax && (size_t{1} << reach_) < count) {
     lead = std::max(kLeadMin, size_t{1} << reach_);
   }
   os::MappingReader reader;
@@ -232,7 +226,7 @@ bool AccessedBits::walk(Walk kind, const std::vector<UnitView>& units, std::vect
         report(mapping, at, end, units, out);
         keep_apart(mapping, at, end);
       } else {
-        see(kind, mapping, at, end);
+        see(mapping, at, end);
       }
     }
     clear(end + lead);
@@ -285,13 +279,7 @@ void AccessedBits::collect(const std::vector<UnitView>& units, std::vector<Readi
   mappings_ = 0;
   bool told = watches_.empty() || walk(Walk::kLong, units, out);
   adapt();
-  const uint32_t forked = forks.load(std::memory_order_relaxed);
-  const bool baseline = forked != forks_ || (forked != 0 && rounds_ % kBaselineRounds == 0);
-  forks_ = forked;
-  ++rounds_;
-  if (told && !watches_.empty()) {
-    told = walk(baseline ? Walk::kBaseline : Walk::kShort, units, out);
-  }
+  if (told && !watches_.empty()) told = walk(Walk::kShort, units, out);
   credit_ns_ = std::max(-kDebtMaxNs, credit_ns_ - (os::thread_cpu_ns() - start));
   if (!told) give_up("/proc/self/smaps does not answer");
   if (slow_walks_ >= kSlowWalksMax) {

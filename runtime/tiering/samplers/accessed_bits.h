@@ -39,16 +39,15 @@ class AccessedBits : public Sampler {
   struct Watch : Span {
     size_t mates = 0;        // watches from it on that share its mapping, itself included
     int64_t cleared_at = 0;  // 0: not watched
-    double shared = 0;       // share of its pages whose bits cannot be cleared
     double short_share = 0;  // of its pages, touched in the short interval
     double short_s = 0;
   };
-  enum class Walk { kLong, kShort, kBaseline };
+  enum class Walk { kLong, kShort };
 
   void list_watches(const std::vector<UnitView>& units);
   bool walk(Walk kind, const std::vector<UnitView>& units, std::vector<Reading>* out);
   void clear(size_t to);
-  void see(Walk kind, const os::MappingPages& mapping, size_t from, size_t to);
+  void see(const os::MappingPages& mapping, size_t from, size_t to);
   void report(const os::MappingPages& mapping, size_t from, size_t to,
               const std::vector<UnitView>& units, std::vector<Reading>* out);
   void keep_apart(const os::MappingPages& mapping, size_t from, size_t to);
@@ -67,12 +66,7 @@ class AccessedBits : public Sampler {
   int64_t last_ns_ = 0;
   double effort_ = 1;
   unsigned slow_walks_ = 0;
-  uint32_t forks_ = 0;  // of the process, when the baseline was taken
-  unsigned rounds_ = 0;
   bool broken_ = false;
 };
-
-// After each fork, in the parent: pages that a child shares cannot be cleared.
-void note_fork();
 
 }  // namespace hms::tiering

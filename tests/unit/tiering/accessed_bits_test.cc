@@ -170,7 +170,6 @@ TEST(AccessedBits, PagesSharedWithAChildAreNotTakenForHot) {
     pause();
     _exit(0);
   }
-  note_fork();
   // The hot units are written to, so their pages are not shared for long.
   EXPECT_TRUE(tells_apart(&sampler, memory, 100));
   kill(child, SIGKILL);
