@@ -330,6 +330,27 @@ HMS_API hms_status hms_set_quota(const char* target_key, uint64_t bytes);
 /* Returns cached and unused memory to the system now. */
 HMS_API void hms_trim(void);
 
+/* ---- Consistency --------------------------------------------------------------------------------
+ */
+
+typedef struct hms_check_result {
+  size_t size;
+  uint64_t contradictions;  /* 0: everything that was compared agrees */
+  uint64_t windows;         /* of the allocator, in use */
+  uint64_t resident_pages;  /* of 4096 bytes, that exist in these windows */
+  uint64_t misplaced_pages; /* of these, on another node than asked for: told, no contradiction */
+  uint64_t ranges;          /* of the range map, compared with the kernel's policies */
+} hms_check_result;
+
+/* Compares what a process says about its memory with itself and with the kernel: windows, counters,
+ * quotas, the range map (its first 128 pieces), mappings and pages. `pid` 0 is this process, others
+ * need the right to trace them. The process is not stopped; only what three looks within 0.2 s all
+ * show is a contradiction. HMS_OK if it could be looked at, whatever was found; `text` (or NULL)
+ * then holds a sentence for each contradiction, a line each, cut to `room` bytes with the NUL.
+ * HMS_ENODEV: no such process, or it has no counters; HMS_EPERM; HMS_EIO: /proc is not mounted.
+ * Takes time in proportion to the pages, at most 10 s a look. Not for signal handlers. */
+HMS_API hms_status hms_check(int pid, hms_check_result* out, char* text, size_t room);
+
 #ifdef __cplusplus
 }
 #endif

@@ -127,7 +127,9 @@ Status Engine::run(hms_op* op, const TargetList& list) {
   if (op->length == 0) return {};
   if (op->code == HMS_OP_MIGRATE) return migrate(op, list);
   std::lock_guard<std::mutex> hold(mutex_);
-  return op->code == HMS_OP_BIND ? bind(op, list) : unbind(op);
+  Status status = op->code == HMS_OP_BIND ? bind(op, list) : unbind(op);
+  tell();
+  return status;
 }
 
 Status Engine::submit(const topology::Topology* topology, const std::vector<hms_op*>& ops) {

@@ -112,6 +112,9 @@ class Engine {
   void forget(PageSpan span);
   void follow(PageSpan from, PageSpan to, bool keep_old);
 
+  // told.cc; the mutex is held
+  void tell();
+
   std::mutex mutex_;
   Ledger ledger_;
   Registry registry_;

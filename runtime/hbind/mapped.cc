@@ -70,6 +70,7 @@ std::vector<Segment> Engine::survey(PageSpan span) {
   }
   if (at < span.end) stale.push_back(PageSpan{at, span.end});
   for (PageSpan gone : stale) forget(gone);
+  if (!stale.empty()) tell();
   return std::move(collector.segments);
 }
 
@@ -79,7 +80,10 @@ int Engine::unmap(void* address, size_t length) {
   std::lock_guard<std::mutex> hold(mutex_);
   int r = os::unmap(address, length);
   std::optional<PageSpan> span = make_span(address, length);
-  if (r == 0 && span) forget(*span);
+  if (r == 0 && span) {
+    forget(*span);
+    tell();
+  }
   return r;
 }
 
@@ -95,6 +99,7 @@ int Engine::remap(void* address, size_t old_length, size_t new_length, int flags
   bool keep_old = old_length == 0 || (flags & MREMAP_DONTUNMAP) != 0;
   if (old_length == 0) from->end = from->begin + 1;
   follow(*from, *to, keep_old);
+  tell();
   return r;
 }
 

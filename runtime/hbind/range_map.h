@@ -80,6 +80,14 @@ class RangeMap {
     }
   }
 
+  // The first pieces of all, at most `limit`.
+  template <typename Visitor>
+  void for_first(size_t limit, Visitor visit) const {
+    for (auto it = pieces_.begin(); it != pieces_.end() && limit > 0; ++it, --limit) {
+      visit(PageSpan{it->first, it->second.end}, it->second.value);
+    }
+  }
+
   std::vector<Piece> pieces(PageSpan span) const {
     std::vector<Piece> out;
     for_each(span, [&](PageSpan s, const Value& v) { out.push_back(Piece{s, v}); });

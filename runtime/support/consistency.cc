@@ -34,6 +34,7 @@ class PageCheck {
     for (uint32_t i = 0; i < kStatsTargets; ++i) check_target(i);
     for (uint32_t i = 0; i < kStatsWindows; ++i) check_window(i);
     check_overlaps();
+    check_range_map();
     return std::move(found_);
   }
 
@@ -123,6 +124,24 @@ class PageCheck {
     }
   }
 
+  void check_range_map() {
+    const uint64_t told = value(page_.ranges_told);
+    if (value(page_.range_changes) % 2 != 0) return;  // it is being written
+    if (told > kStatsRanges) return say("more ranges told than there is room for");
+    uint64_t free_from = 0;
+    for (uint64_t i = 0; i < told; ++i) {
+      const RangeRecord& r = page_.ranges[i];
+      const uint64_t base = value(r.base), bytes = value(r.bytes);
+      if (base % os::kPageSize != 0 || base >= kAddressLimit || bytes == 0 ||
+          bytes % os::kPageSize != 0 || bytes > kAddressLimit - base) {
+        return say("range " + text(i) + " lies nowhere in an address space");
+      }
+      if (base < free_from) return say("two ranges overlap, or are not in order");
+      if (value(r.nodes) == 0) return say("range " + text(i) + " asks for no node");
+      free_from = base + bytes;
+    }
+  }
+
   const StatsPage& page_;
   Contradictions found_;
   std::vector<std::pair<uint64_t, uint64_t>> spans_;
@@ -172,6 +191,43 @@ Status check_mappings(int pid, const std::vector<WindowStats>& windows, KernelCh
   return {};
 }
 
+// Stripes cannot be told apart from outside, so such targets count together; a huge page may reach
+// over the ends of what is committed.
+void check_charges(const StatsPage& before, const StatsPage& after, KernelCheck* check) {
+  Result<ProcessStats> then = parse_stats(&before, sizeof before);
+  Result<ProcessStats> now = parse_stats(&after, sizeof after);
+  if (!then.ok() || !now.ok()) return;
+  const auto charged = [](const ProcessStats& stats, size_t i) {
+    return i < stats.targets.size() ? stats.targets[i].charged : 0;
+  };
+  uint64_t striped = 0;
+  for (const WindowStats& w : check->seen.windows) {
+    if (w.stripes != 0) striped |= w.stripes | (uint64_t{1} << w.target);
+  }
+  uint64_t resident = 0, allowed = check->huge;
+  for (size_t i = 0; i < check->seen.targets.size(); ++i) {
+    const TargetStats& t = check->seen.targets[i];
+    uint64_t most = std::max(charged(then.value(), i), charged(now.value(), i)) +
+                    check->mappings[i] * os::kHugePageSize;
+    resident += t.resident;
+    allowed += most;
+    if (((striped >> i) & 1) == 0 && t.resident > most + check->huge) {
+      check->contradictions.push_back("target " + text(i) + ": more resident than is committed");
+    }
+  }
+  if (resident > allowed) check->contradictions.push_back("more resident in all than is committed");
+}
+
+void check_quotas(const StatsPage& before, const StatsPage& after, Contradictions* found) {
+  for (uint32_t i = 0; i < kStatsTargets; ++i) {
+    const TargetCounters &then = before.targets[i], &now = after.targets[i];
+    const uint64_t quota = value(now.quota);
+    if (value(then.used) != 1 || value(now.used) != 1 || value(then.quota) != quota) continue;
+    if (value(now.charged) > quota && value(now.charged) > value(then.charged))
+      found->push_back("target " + text(i) + ": grows beyond its quota");
+  }
+}
+
 }  // namespace
 
 Contradictions check_page(const void* page, size_t bytes) {
@@ -199,34 +255,17 @@ Result<KernelCheck> check_kernel(int pid, const StatsPage& page, double seconds)
     out.resident_pages += t.resident / os::kPageSize;
     out.misplaced_pages += t.misplaced_pages;
   }
+  check_ranges(pid, page, &out);
   return out;
 }
 
-// Stripes cannot be told apart from outside, so such targets count together; a huge page may reach
-// over the ends of what is committed.
-void check_charges(const StatsPage& before, const StatsPage& after, KernelCheck* check) {
-  Result<ProcessStats> then = parse_stats(&before, sizeof before);
-  Result<ProcessStats> now = parse_stats(&after, sizeof after);
-  if (!then.ok() || !now.ok()) return;
-  const auto charged = [](const ProcessStats& stats, size_t i) {
-    return i < stats.targets.size() ? stats.targets[i].charged : 0;
-  };
-  uint64_t striped = 0;
-  for (const WindowStats& w : check->seen.windows) {
-    if (w.stripes != 0) striped |= w.stripes | (uint64_t{1} << w.target);
-  }
-  uint64_t resident = 0, allowed = check->huge;
-  for (size_t i = 0; i < check->seen.targets.size(); ++i) {
-    const TargetStats& t = check->seen.targets[i];
-    uint64_t most = std::max(charged(then.value(), i), charged(now.value(), i)) +
-                    check->mappings[i] * os::kHugePageSize;
-    resident += t.resident;
-    allowed += most;
-    if (((striped >> i) & 1) == 0 && t.resident > most + check->huge) {
-      check->contradictions.push_back("target " + text(i) + ": more resident than is committed");
-    }
-  }
-  if (resident > allowed) check->contradictions.push_back("more resident in all than is committed");
+void settle(const StatsPage& before, const StatsPage& after, KernelCheck* check) {
+  check_charges(before, after, check);
+  check_quotas(before, after, &check->contradictions);
+  const uint64_t changes = value(before.range_changes);
+  if (changes % 2 != 0 || value(after.range_changes) != changes) return;
+  check->contradictions.insert(check->contradictions.end(), check->unsettled.begin(),
+                               check->unsettled.end());
 }
 
 Contradictions lasting(const Contradictions& a, const Contradictions& b) {

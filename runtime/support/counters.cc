@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
 #include <new>
 
 #include "runtime/support/control.h"
@@ -209,6 +210,8 @@ void restore(TargetCounters* t, const KeptTarget& k) {
 struct Kept {
   KeptTarget targets[kStatsTargets];
   uint64_t windows[kStatsWindows][sizeof(WindowRecord) / sizeof(uint64_t)];
+  uint64_t ranges[kStatsRanges][sizeof(RangeRecord) / sizeof(uint64_t)];
+  uint64_t range_count, ranges_untold;
   uint32_t target_count, window_count;
 };
 Kept kept_page;
@@ -226,6 +229,11 @@ void keep_page(const StatsPage& page) {
   }
   memcpy(static_cast<void*>(kept_page.windows), page.windows,
          kept_page.window_count * sizeof(WindowRecord));
+  kept_page.range_count =
+      std::min<uint64_t>(page.ranges_told.load(std::memory_order_relaxed), kStatsRanges);
+  kept_page.ranges_untold = page.ranges_untold.load(std::memory_order_relaxed);
+  memcpy(static_cast<void*>(kept_page.ranges), page.ranges,
+         kept_page.range_count * sizeof(RangeRecord));
 }
 
 void restore_page(StatsPage* page) {
@@ -234,6 +242,10 @@ void restore_page(StatsPage* page) {
   }
   memcpy(static_cast<void*>(page->windows), kept_page.windows,
          kept_page.window_count * sizeof(WindowRecord));
+  memcpy(static_cast<void*>(page->ranges), kept_page.ranges,
+         kept_page.range_count * sizeof(RangeRecord));
+  page->ranges_told.store(kept_page.range_count, std::memory_order_relaxed);
+  page->ranges_untold.store(kept_page.ranges_untold, std::memory_order_relaxed);
 }
 
 void learn_identity() {

@@ -12,9 +12,10 @@
 namespace hms {
 
 inline constexpr uint64_t kStatsMagic = 0x3154535f534d48ULL;  // "HMS_ST1"
-inline constexpr uint32_t kStatsVersion = 1;
+inline constexpr uint32_t kStatsVersion = 2;
 inline constexpr uint32_t kStatsTargets = 64;
 inline constexpr uint32_t kStatsWindows = 256;
+inline constexpr uint32_t kStatsRanges = 128;
 inline constexpr uint32_t kStatsImages = 1000;  // kept of one process that replaces itself (exec)
 
 using Counter = std::atomic<uint64_t>;
@@ -54,6 +55,14 @@ struct WindowRecord {
   Counter reserved[2];
 };
 
+// A piece of the range map (hms_bind) that some node was asked for.
+struct RangeRecord {
+  Counter base;
+  Counter bytes;
+  Counter nodes;  // that the kernel was told to prefer, one bit each
+  Counter reserved;
+};
+
 enum class StatsState : uint32_t { kRunning = 1, kExited = 2 };
 
 struct StatsPage {
@@ -73,9 +82,13 @@ struct StatsPage {
   Counter
       rules_wanted;    // grows when new rules are left: a doorbell, the only word that others write
   Counter rules_done;  // the last `rules_wanted` that was answered
-  Counter reserved[8];
+  Counter range_changes;  // grows by one before and after each change of `ranges`: odd within one
+  Counter ranges_told;    // how many of `ranges` are valid, the first by address
+  Counter ranges_untold;  // further ones, for which there is no room
+  Counter reserved[5];
   TargetCounters targets[kStatsTargets];
   WindowRecord windows[kStatsWindows];
+  RangeRecord ranges[kStatsRanges];
 };
 
 // The page of this process. Before the file is mapped, and when it cannot be made, memory that

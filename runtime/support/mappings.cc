@@ -62,17 +62,62 @@ struct Scan {
   uintptr_t begin, end;
   MappingVisitor visit;
   void* context;
+
+  // False: stop reading.
+  bool line(const char* text) const {
+    Mapping mapping;
+    if (!parse_line(text, &mapping) || mapping.end <= begin) return true;
+    if (mapping.begin >= end || strstr(text, "[vsyscall]")) return false;
+    return visit(context, mapping);
+  }
 };
 
-// False: stop reading.
-bool handle_line(const Scan& scan, const char* line) {
-  Mapping mapping;
-  if (!parse_line(line, &mapping) || mapping.end <= scan.begin) return true;
-  if (mapping.begin >= scan.end || strstr(line, "[vsyscall]")) return false;
-  return scan.visit(scan.context, mapping);
+const char* parse_number(const char* at, unsigned* out) {
+  unsigned value = 0;
+  for (; *at >= '0' && *at <= '9' && value < 1u << 20; ++at)
+    value = value * 10 + static_cast<unsigned>(*at - '0');
+  *out = value;
+  return at;
 }
 
-int scan_file(int fd, const Scan& scan) {
+// A list of nodes as the kernel prints it: 0-1,3.
+void parse_nodes(const char* at, MappingPolicy* out) {
+  while (*at >= '0' && *at <= '9') {
+    unsigned first = 0;
+    at = parse_number(at, &first);
+    unsigned last = first;
+    if (*at == '-') at = parse_number(at + 1, &last);
+    for (unsigned node = first; node <= last && node < 64; ++node)
+      out->nodes |= uint64_t{1} << node;
+    out->far_node = out->far_node || last >= 64;
+    if (*at == ',') ++at;
+  }
+}
+
+// One line of numa_maps, as numa(7) has it: begin policy[=flags][:nodes] counts. The name of a
+// policy may hold a space ("prefer (many)"), those of counts hold '='.
+struct PolicyScan {
+  PolicyVisitor visit;
+  void* context;
+
+  bool line(const char* text) const {
+    MappingPolicy policy;
+    uint64_t begin = 0;
+    const char* at = parse_hex(text, &begin);
+    if (*at != ' ') return true;
+    policy.begin = begin;
+    ++at;
+    policy.is_default = strncmp(at, "default", 7) == 0;
+    const char* end = strchr(at, ' ');
+    if (end && end[1] == '(') end = strchr(end + 1, ' ');
+    const char* colon = strchr(at, ':');
+    if (colon && (!end || colon < end)) parse_nodes(colon + 1, &policy);
+    return visit(context, policy);
+  }
+};
+
+template <typename Lines>
+int scan_file(int fd, const Lines& scan) {
   // Room for the longest path that the kernel prints, and the fields before it. A buffer on the
   // stack: the callers hold a lock under which they should not allocate.
   char buffer[8192];
@@ -86,7 +131,7 @@ int scan_file(int fd, const Scan& scan) {
     char* line = buffer;
     while (char* end = static_cast<char*>(memchr(line, '\n', have))) {
       *end = '\0';
-      if (!handle_line(scan, line)) return 0;
+      if (!scan.line(line)) return 0;
       have -= static_cast<size_t>(end + 1 - line);
       line = end + 1;
     }
@@ -115,6 +160,16 @@ int visit_mappings_of(int pid, uintptr_t begin, uintptr_t end, MappingVisitor vi
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -errno;
   int r = scan_file(fd, Scan{begin, end, visit, context});
+  close(fd);
+  return r;
+}
+
+int visit_policies_of(int pid, PolicyVisitor visit, void* context) {
+  char path[32] = "/proc/thread-self/numa_maps";
+  if (pid != 0) snprintf(path, sizeof path, "/proc/%d/numa_maps", pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  int r = scan_file(fd, PolicyScan{visit, context});
   close(fd);
   return r;
 }

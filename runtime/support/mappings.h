@@ -24,6 +24,18 @@ int visit_mappings(uintptr_t begin, uintptr_t end, MappingVisitor visit, void* c
 // The same of another process, with the right to read its memory.
 int visit_mappings_of(int pid, uintptr_t begin, uintptr_t end, MappingVisitor visit, void* context);
 
+// The policy of a mapping, which holds up to the next one's begin.
+struct MappingPolicy {
+  uintptr_t begin = 0;
+  bool is_default = false;
+  uint64_t nodes = 0;     // of the policy, one bit each
+  bool far_node = false;  // and some beyond these
+};
+// Calls `visit` for each mapping of a process (0: this one), in address order, until it returns
+// false; with the right to read its memory. -ENOENT: the kernel does not tell (no NUMA).
+using PolicyVisitor = bool (*)(void* context, const MappingPolicy& policy);
+int visit_policies_of(int pid, PolicyVisitor visit, void* context);
+
 // out[i] & 1: page i exists (for files: is cached). -ENOMEM if the range has a hole.
 int resident(void* addr, size_t bytes, unsigned char* out);
 // Whether the mapping at `addr` has the default memory policy, that is: none of its own.

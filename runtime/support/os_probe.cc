@@ -44,8 +44,9 @@ void try_thread_policy(Trials* out) {
   out->get_mempolicy =
       negative_errno(syscall(SYS_get_mempolicy, &mode, nodes.words, kMaxNodes, nullptr, 0UL));
   if (out->get_mempolicy != 0) mode = 0;  // MPOL_DEFAULT, which takes no nodes
-  out->set_mempolicy = negative_errno(
-      syscall(SYS_set_mempolicy, mode, mode == 0 ? nullptr : nodes.words, kMaxNodes));
+  out->set_mempolicy =
+      negative_errno(mode == 0 ? syscall(SYS_set_mempolicy, mode, nullptr, 0UL)
+                               : syscall(SYS_set_mempolicy, mode, nodes.words, kMaxNodes));
 }
 
 int try_range_policy(Policy policy) {

@@ -10,5 +10,7 @@ namespace hms::os {
 // again.
 void wait_while(std::atomic<uint32_t>* word, uint32_t value);
 void wake_one(std::atomic<uint32_t>* word);
+// At least so long, whatever signals arrive.
+void sleep_ms(unsigned milliseconds);
 
 }  // namespace hms::os

@@ -34,6 +34,11 @@ std::vector<StatsFile> list_stats(const std::string& dir, unsigned user);
 // Those in the user's directory and in the folders of its runs.
 std::vector<StatsFile> list_all_stats(unsigned user);
 
+// Those that a user may look at: list_all_stats(), and those in $HMS_STATS_DIR.
+std::vector<StatsFile> pages_of(unsigned user);
+// The page of a running process and its user, or a message that says what is in the way.
+Result<StatsFile> find_page(int pid, unsigned* user);
+
 // True if the process that made the page still runs: same pid and same start.
 bool is_running(int pid, uint64_t start_time);
 // True if that process has become another program since, one without libhms: its page is of the

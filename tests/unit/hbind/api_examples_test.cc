@@ -94,6 +94,14 @@ int c_examples() {
   if (hms_submit(topology, ops, 2) != HMS_OK) return 1;
   printf("%llu pages looked at\n", (unsigned long long)ops[0].pages_present);
   // [end]
+  // [check]
+  hms_check_result seen = {0};
+  seen.size = sizeof seen;
+  char problems[1024];
+  if (hms_check(0, &seen, problems, sizeof problems) != HMS_OK) return 1;
+  if (seen.contradictions > 0) printf("%s", problems);
+  // [end]
+  EXPECT_EQ(seen.contradictions, 0u) << problems;
   // [unmap]
   hms_unbind(data, length); /* forgets policy, moves nothing */
   if (hms_munmap(data, length) != 0) return 1;

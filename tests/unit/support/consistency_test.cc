@@ -40,7 +40,12 @@ class ConsistencyTest : public ::testing::Test {
       w.bytes.store(64 * kMiB);
       w.frontier.store(2 * kMiB);
       w.target.store(i);
+      RangeRecord& r = page_->ranges[i];
+      r.base.store((uint64_t{1} << 41) + i * kMiB);
+      r.bytes.store(kMiB);
+      r.nodes.store(1);
     }
+    page_->ranges_told.store(2);
   }
 
   Contradictions check() const { return check_page(page_.get(), sizeof(StatsPage)); }
@@ -81,6 +86,12 @@ TEST_F(ConsistencyTest, EachContradictionIsTold) {
       {"stripes of parts", [](StatsPage* p) { p->windows[1].stripe.store(100); }},
       {"alternates with target 9", [](StatsPage* p) { p->windows[1].stripe_targets.store(512); }},
       {"overlap", [](StatsPage* p) { p->windows[1].base.fetch_sub(32 * kMiB); }},
+      {"more ranges told", [](StatsPage* p) { p->ranges_told.store(kStatsRanges + 1); }},
+      {"range 0 lies nowhere", [](StatsPage* p) { p->ranges[0].base.fetch_add(8); }},
+      {"range 1 lies nowhere", [](StatsPage* p) { p->ranges[1].bytes.store(0); }},
+      {"range 0 lies nowhere", [](StatsPage* p) { p->ranges[0].bytes.store(UINT64_MAX); }},
+      {"range 1 asks for no node", [](StatsPage* p) { p->ranges[1].nodes.store(0); }},
+      {"ranges overlap", [](StatsPage* p) { p->ranges[0].bytes.store(2 * kMiB); }},
   };
   for (const auto& c : kCases) {
     auto damaged = std::make_unique<StatsPage>();
@@ -91,6 +102,29 @@ TEST_F(ConsistencyTest, EachContradictionIsTold) {
     for (const std::string& what : found) told = told || what.find(c.words) != std::string::npos;
     EXPECT_TRUE(told) << c.words;
   }
+}
+
+TEST_F(ConsistencyTest, ARangeMapThatIsBeingWrittenIsNotJudged) {
+  page_->ranges_told.store(kStatsRanges + 1);
+  page_->range_changes.store(3);
+  EXPECT_EQ(check(), Contradictions());
+}
+
+TEST_F(ConsistencyTest, WhatIsAboveItsQuotaMustNotGrow) {
+  auto after = std::make_unique<StatsPage>();
+  memcpy(static_cast<void*>(after.get()), page_.get(), sizeof(StatsPage));
+  const auto settled = [&] {
+    KernelCheck check;
+    settle(*page_, *after, &check);
+    return check.contradictions;
+  };
+  page_->targets[1].quota.store(kMiB);
+  after->targets[1].quota.store(kMiB);
+  EXPECT_EQ(settled(), Contradictions()) << "a quota may be lowered below what is in use";
+  after->targets[1].charged.fetch_add(os::kPageSize);
+  EXPECT_EQ(settled(), Contradictions{"target 1: grows beyond its quota"});
+  page_->targets[1].quota.store(UINT64_MAX);
+  EXPECT_EQ(settled(), Contradictions()) << "the quota is new";
 }
 
 TEST_F(ConsistencyTest, OnlyWhatLastsIsMeant) {
@@ -115,14 +149,57 @@ class KernelConsistencyTest : public ConsistencyTest {
     Result<KernelCheck> check = check_kernel(getpid(), *page_, 10);
     if (!check.ok()) return {check.status().message()};
     check.value().huge = 0;  // the test's own runtime may have some
-    check_charges(*page_, *page_, &check.value());
+    settle(*page_, *page_, &check.value());
+    ranges_ = check.value().ranges;
     if (resident != nullptr) *resident = check.value().resident_pages;
     return check.value().contradictions;
   }
 
   static constexpr size_t kBytes = 16 * kMiB;
   char* memory_;
+  size_t ranges_ = 0;
 };
+
+// Parts of the window as ranges; the kernel has a policy for some of them.
+TEST_F(KernelConsistencyTest, RangesAgainstPolicies) {
+  const uint64_t base = reinterpret_cast<uintptr_t>(memory_);
+  page_->ranges[0].base.store(base);
+  page_->ranges[1].base.store(base + 2 * kMiB);
+  EXPECT_EQ(against_kernel(), Contradictions()) << "no policy: mapped anew, as far as one can tell";
+  EXPECT_EQ(ranges_, 0u);
+  os::NodeMask node_0;
+  node_0.set(0);
+  int r = os::set_range_policy(memory_, 4 * kMiB, os::Policy::kPreferred, node_0);
+  if (r < 0) GTEST_SKIP() << "mbind: " << strerror(-r);
+  EXPECT_EQ(against_kernel(), Contradictions());
+  EXPECT_EQ(ranges_, 2u);
+  page_->ranges[1].nodes.store(6);
+  EXPECT_EQ(against_kernel(),
+            Contradictions{"range 1 asks for node 1,2, the kernel's policy there is for node 0"});
+  page_->ranges[1].nodes.store(5);
+  EXPECT_EQ(against_kernel(), Contradictions()) << "one of those that it asks for";
+}
+
+TEST_F(KernelConsistencyTest, ARangeMapThatChangedMeanwhileIsNotJudged) {
+  page_->ranges[0].base.store(reinterpret_cast<uintptr_t>(memory_));
+  page_->ranges_told.store(1);
+  os::NodeMask node_0;
+  node_0.set(0);
+  int r = os::set_range_policy(memory_, kMiB, os::Policy::kPreferred, node_0);
+  if (r < 0) GTEST_SKIP() << "mbind: " << strerror(-r);
+  page_->ranges[0].nodes.store(2);
+  KernelCheck check;
+  check_ranges(getpid(), *page_, &check);
+  ASSERT_EQ(check.unsettled.size(), 1u);
+  auto after = std::make_unique<StatsPage>();
+  memcpy(static_cast<void*>(after.get()), page_.get(), sizeof(StatsPage));
+  after->range_changes.store(2);
+  settle(*page_, *after, &check);
+  EXPECT_EQ(check.contradictions, Contradictions());
+  after->range_changes.store(0);
+  settle(*page_, *after, &check);
+  EXPECT_EQ(check.contradictions.size(), 1u);
+}
 
 TEST_F(KernelConsistencyTest, PagesWithinWhatIsCommitted) {
   memset(memory_, 1, kMiB);
