@@ -4,11 +4,13 @@
 #
 # cpu_node ID MIB             a node with processors and memory (0: none)
 # mem_node ID MIB CPUNODE     a node with memory only, and its nearest CPU node
+# hot_node ID MIB CPUNODE     the same, hot-plugged once the kernel runs: as --kmem ID
 # link A B DIST [NS GIBPS]    distance between two nodes (A may equal B), and the
 #                             latency and bandwidth that HMAT tells, both ways,
-#                             for whichever end has processors
+#                             for whichever end has processors; "-" for either is
+#                             a hole in its table
 
-topologies="ddr1 ddr2 ddr-cxl hbm-ddr hbm-ddr-cxl 2s-2cxl"
+topologies="ddr1 ddr2 ddr-cxl ddr-cxl-hot hbm-ddr hbm-ddr-cxl 2s-2cxl hmat-holes"
 
 topology() {
   case $1 in
@@ -27,6 +29,12 @@ topology() {
       about="one socket (0) and far CPU-less memory (1)"
       cpu_node 0 1024
       mem_node 1 1536 0
+      link 0 0 10  90 100
+      link 0 1 30 250  28 ;;
+    ddr-cxl-hot)
+      about="as ddr-cxl, the far memory (1) hot-plugged while the kernel runs"
+      cpu_node 0 1024
+      hot_node 1 1536 0
       link 0 0 10  90 100
       link 0 1 30 250  28 ;;
     hbm-ddr)
@@ -63,6 +71,20 @@ topology() {
       link 0 3 40 320  20
       link 1 2 40 320  20
       link 2 3 50 ;;
+    hmat-holes)
+      about="two sockets (0,1), HBM (2) without latency, far memory (3) that HMAT leaves out"
+      cpu_node 0 1024
+      cpu_node 1 1024
+      mem_node 2 512 0
+      mem_node 3 1024 1
+      link 0 0 10  90 100
+      link 1 1 10   - 100
+      link 0 1 21 150   -
+      link 0 2 12   - 400
+      link 1 2 23
+      link 1 3 30
+      link 0 3 40
+      link 2 3 50 ;;
     */*)
       about="from $1"
       [ -r "$1" ] || die "cannot read topology file $1"
@@ -78,9 +100,11 @@ declare -A dist lat bw
 reset_topology() { about='' node_mib=() node_near=() dist=() lat=() bw=(); }
 cpu_node() { node_mib[$1]=$2; node_near[$1]=$1; }
 mem_node() { node_mib[$1]=$2; node_near[$1]=$3; }
+hot_node() { mem_node "$@"; kmem+=("$1"); }
 link() {
   dist["$1 $2"]=$3
-  if [ $# -ge 5 ]; then lat["$1 $2"]=$4; bw["$1 $2"]=$5; fi
+  [ "${4:--}" = - ] || lat["$1 $2"]=$4
+  [ "${5:--}" = - ] || bw["$1 $2"]=$5
 }
 has_cpu() { [ "${node_near[$1]}" = "$1" ]; }
 
@@ -130,11 +154,11 @@ build_topology() {
       key="$i $j"; [ -n "${dist[$key]:-}" ] || key="$j $i"
       [ -z "${dist[$key]:-}" ] ||
         qemu_topology+=(-numa "dist,src=$i,dst=$j,val=${dist[$key]}")
-      if [ "$hmat" = on ] && has_cpu "$i" && [ -n "${lat[$key]:-}" ]; then
-        qemu_topology+=(
-          -numa "hmat-lb,initiator=$i,target=$j,hierarchy=memory,data-type=access-latency,latency=${lat[$key]}"
-          -numa "hmat-lb,initiator=$i,target=$j,hierarchy=memory,data-type=access-bandwidth,bandwidth=${bw[$key]}G")
-      fi
+      [ "$hmat" = on ] && has_cpu "$i" || continue
+      [ -z "${lat[$key]:-}" ] || qemu_topology+=(
+        -numa "hmat-lb,initiator=$i,target=$j,hierarchy=memory,data-type=access-latency,latency=${lat[$key]}")
+      [ -z "${bw[$key]:-}" ] || qemu_topology+=(
+        -numa "hmat-lb,initiator=$i,target=$j,hierarchy=memory,data-type=access-bandwidth,bandwidth=${bw[$key]}G")
     done
   done
 

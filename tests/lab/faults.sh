@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# topologies: ddr-cxl
-# boot: -k 1 -t 600
+# topologies: ddr-cxl-hot
+# boot: -t 900
 # short: no
-# What an administrator may do to a machine while programs run: nodes filled by others, cpusets and
-# memory limits changed, the clock set, a node taken off line. The worker checks every block that it
+# What an administrator may do to a machine while programs run: nodes filled by others and by huge pages,
+# cpusets and memory limits changed, the clock set, NUMA balancing, demotion and DAMON switched on, a node
+# taken off line. The worker checks every block that it
 # has and ends at the first wrong byte; hms check compares its counters with the kernel.
 # Sets kernel controls, so only ever in the guest (lib.sh refuses elsewhere).
 # shellcheck source=lib.sh
@@ -74,6 +75,73 @@ filled_by_others() {
   hold_stop
 }
 
+filled_by_huge_pages() {
+  local reserve=/sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages
+  worker_start 'size>=4096:node:1>node:0; node:0'
+  sleep 1
+  echo 100000 >$reserve # takes what there is
+  expect "huge pages fill node 1 ($(cat $reserve) of them, $(node_free_mib 1) MiB free)" [ "$(node_free_mib 1)" -lt 100 ]
+  worker_fine 'node 1 is full of huge pages'
+  worker_stop
+  worker_start 'size>=4096:node:1>node:0; node:0'
+  worker_fine 'started while node 1 is full of huge pages'
+  expect "full of huge pages: the worker is on node 0 ($(pages_of_worker 0))" [ "$(pages_of_worker 0)" -gt 1000 ]
+  worker_stop
+  echo 0 >$reserve
+}
+
+# The kernel moves pages by itself: towards threads (1), up from slow tiers (2), down under pressure.
+balancing() {
+  local mode moved worker_pid
+  worker_start 'size>=4096:node:1>node:0; node:0'
+  for mode in 1 2 3; do
+    echo $mode >/proc/sys/kernel/numa_balancing
+    worker_fine "NUMA balancing mode $mode"
+  done
+  echo 1 >/sys/kernel/mm/numa/demotion_enabled
+  worker_pid=$pid
+  hold_start pressure --rule 'size>=65536:node:0' -- "$(($(node_free_mib 0) - 20))M:1M"
+  pid=$worker_pid
+  worker_fine 'demotion, and node 0 nearly full'
+  hold_stop
+  expect "demotion: no byte of the other program changed (status $status)" [ "$status" = 0 ]
+  moved=$(awk '/^pgdemote|^numa_pages_migrated|^pgpromote_success/ {s += $2} END {print s + 0}' /proc/vmstat)
+  expect "the kernel moved pages by itself ($moved)" [ "$moved" -gt 0 ]
+  echo 0 >/sys/kernel/mm/numa/demotion_enabled
+  echo 0 >/proc/sys/kernel/numa_balancing
+  worker_stop
+}
+
+# DAMON watches the worker and asks for its cold memory to go. Not in Debian's 6.1 kernel.
+damon() {
+  local admin=/sys/kernel/mm/damon/admin kdamond=/sys/kernel/mm/damon/admin/kdamonds/0
+  if [ ! -d $admin ]; then
+    echo "skipped: this kernel ($(uname -r)) has no DAMON"
+    return
+  fi
+  worker_start 'size>=4096:node:1>node:0; node:0'
+  echo 1 >$admin/kdamonds/nr_kdamonds
+  echo 1 >$kdamond/contexts/nr_contexts
+  echo vaddr >$kdamond/contexts/0/operations
+  echo 1 >$kdamond/contexts/0/targets/nr_targets
+  echo $pid >$kdamond/contexts/0/targets/0/pid_target
+  echo 1 >$kdamond/contexts/0/schemes/nr_schemes
+  echo cold >$kdamond/contexts/0/schemes/0/action
+  echo 1000 >$kdamond/contexts/0/schemes/0/access_pattern/sz/min
+  echo 100000000000 >$kdamond/contexts/0/schemes/0/access_pattern/sz/max
+  echo 100 >$kdamond/contexts/0/schemes/0/access_pattern/nr_accesses/max
+  echo 1000 >$kdamond/contexts/0/schemes/0/access_pattern/age/max
+  echo on >$kdamond/state
+  expect "DAMON watches the worker" grep -q on $kdamond/state
+  worker_fine 'DAMON watches it and calls its memory cold'
+  echo update_schemes_stats >$kdamond/state
+  expect "DAMON tried regions ($(cat $kdamond/contexts/0/schemes/0/stats/nr_tried))" \
+    [ "$(cat $kdamond/contexts/0/schemes/0/stats/nr_tried)" -gt 0 ]
+  echo off >$kdamond/state
+  worker_fine 'DAMON is off again'
+  worker_stop
+}
+
 off_line() {
   local block offline=0
   worker_start 'size>=4096:node:1>node:0; node:0'
@@ -94,5 +162,8 @@ off_line() {
 clock_jumps
 cpusets
 filled_by_others
+filled_by_huge_pages
+balancing
+damon
 off_line
 finish

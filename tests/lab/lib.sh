@@ -35,7 +35,8 @@ finish() {
 }
 
 # hold_start NAME [hms run options..] -- GROUP..: starts lab_hold under `hms run`, waits until it holds
-# its memory. Sets pid. hold_stop ends it and sets status.
+# its memory. Sets pid. hold_stop ends it and sets status. launch_under: words before `hms`.
+launch_under=()
 hold_start() {
   local name=$1 options=() waited=0
   shift
@@ -48,7 +49,7 @@ hold_start() {
   report=$work/$name.json
   rm -f "$work/stdin"
   mkfifo "$work/stdin"
-  "$hms" run "${options[@]}" "--report=$report" -- "$lab/lab_hold" "$ranges" "$@" <"$work/stdin" &
+  ${launch_under[@]+"${launch_under[@]}"} "$hms" run "${options[@]}" "--report=$report" -- "$lab/lab_hold" "$ranges" "$@" <"$work/stdin" &
   launcher=$!
   exec 9>"$work/stdin"
   pid=''
@@ -73,7 +74,7 @@ hold_stop() {
 group_bytes() { awk -v g="$1" '$1 == "group" && $2 == g {print $3}' "$ranges"; }
 group_end() { awk -v g="$1" '$1 == "group" && $2 == g {print $4}' "$ranges"; }
 
-# audit: asks the kernel once; pages_on GROUP nodeN|absent|hidden tells what it said.
+# audit: asks the kernel once; pages_on GROUP nodeN|absent|hidden|scan tells what it said.
 audit() {
   "$lab/lab_auditor" "$pid" "$ranges" >"$work/audit" || fail "the auditor cannot examine $pid"
   sed 's/^/  kernel: /' "$work/audit"
@@ -86,7 +87,7 @@ pages_on() {
 only_on() {
   awk -v g="$1" -v names=" ${*:2} " '$1 == "group" && $2 == g {
     for (i = 3; i < NF; i += 2)
-      if ($i != "absent" && $(i + 1) > 0 && index(names, " " $i " ") == 0) bad = 1
+      if ($i != "absent" && $i != "scan" && $(i + 1) > 0 && index(names, " " $i " ") == 0) bad = 1
     seen = 1 } END { exit bad || !seen }' "$work/audit"
 }
 # between LOW VALUE HIGH
