@@ -290,9 +290,9 @@ static void* fork_again_and_again(void* seed) {
   return NULL;
 }
 
-/* Eight threads allocate, four of them fork at the same time. */
+/* Eight threads allocate, while four others fork, and allocate as well. */
 static void fork_storm(void) {
-  enum { kChurning = 4, kForking = 4 };
+  enum { kChurning = 8, kForking = 4 };
   pthread_t threads[kChurning + kForking];
   alarm(100);
   for (long t = 0; t < kChurning + kForking; t++) {
