@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 
+#include "cli/markup.h"
 #include "cli/profile_view.h"
 #include "cli/report.h"
 
@@ -60,29 +61,6 @@ td small { display: block; color: var(--soft); } code { font-size: .95em; }
 </style>
 )";
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 32 ? ' ' : c;
-    }
-  }
-  return out;
-}
-
 template <typename... Values>
 std::string printed(const char* format, Values... values) {
   char text[512];
@@ -110,12 +88,12 @@ struct Frame {
     return line(at, 0, at, 1, "grid") +
            printed("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", x(at),
                    kHeight - kBottom + 15) +
-           escaped(text) + "</text>\n";
+           escape_markup(text) + "</text>\n";
   }
   std::string tick_y(double at, const std::string& text) const {
     return line(0, at, 1, at, "grid") +
            printed("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">", kLeft - 6, y(at) + 4) +
-           escaped(text) + "</text>\n";
+           escape_markup(text) + "</text>\n";
   }
   std::string names(const char* below, const char* beside) const {
     return line(0, 0, 1, 0, "axis") + line(0, 0, 0, 1, "axis") +
@@ -183,7 +161,7 @@ class Labels {
     boxes_.push_back({start, start + width, y});
     text_ += printed("<text class=\"label\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">",
                      right ? start : start + width, y + 4, right ? "start" : "end") +
-             escaped(text) + "</text>\n";
+             escape_markup(text) + "</text>\n";
   }
   const std::string& text() const { return text_; }
 
@@ -236,7 +214,7 @@ std::string heat_plot(const ProfileView& view) {
     const double radius = 3 + 17 * std::sqrt(row.access_share);
     out += printed("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" class=\"dot%s\"><title>", x, y,
                    radius, row.near > 0 ? " near" : "") +
-           escaped(title_of(row)) + "</title></circle>\n";
+           escape_markup(title_of(row)) + "</title></circle>\n";
     if (i < kLabels) labels.add(x, y, radius, short_name(row));
   }
   return out + labels.text() + "</svg></figure>\n";
@@ -279,7 +257,7 @@ std::string hit_plot(const ProfileView& view) {
 }
 
 std::string fact(const std::string& value, const std::string& name) {
-  return "<div><b>" + escaped(value) + "</b><span>" + escaped(name) + "</span></div>\n";
+  return "<div><b>" + escape_markup(value) + "</b><span>" + escape_markup(name) + "</span></div>\n";
 }
 
 std::string facts(const ProfileView& view) {
@@ -309,7 +287,7 @@ std::string table(const ProfileView& view) {
     if (!is_near || view.near_bytes > 0) out += std::string("<th>") + name + "</th>";
   }
   out += "</tr></thead><tbody>\n";
-  auto cell = [&out](const std::string& text) { out += "<td>" + escaped(text) + "</td>"; };
+  auto cell = [&out](const std::string& text) { out += "<td>" + escape_markup(text) + "</td>"; };
   for (size_t i = 0; i < view.rows.size() && i < kRowsShown; ++i) {
     const PlaceRow& row = view.rows[i];
     const ContextProfile& c = *row.counts;
@@ -326,7 +304,7 @@ std::string table(const ProfileView& view) {
     if (view.near_bytes > 0) cell(row.near == 0 ? "" : percent(row.near));
     out += "<td>";
     for (size_t f = 0; f < row.key.size(); ++f) {
-      const std::string text = escaped(row.key[f].text());
+      const std::string text = escape_markup(row.key[f].text());
       out += f == 0 ? "<code>" + text + "</code>" : "<small>from " + text + "</small>";
     }
     out += "</td></tr>\n";
@@ -344,8 +322,8 @@ std::string table(const ProfileView& view) {
 std::string profile_html(const ProfileView& view) {
   const Profile& p = *view.profile;
   std::string out = kHead;
-  out += "<title>" + escaped(p.program) + " - memory by place</title>\n";
-  out += "<h1>" + escaped(p.program) +
+  out += "<title>" + escape_markup(p.program) + " - memory by place</title>\n";
+  out += "<h1>" + escape_markup(p.program) +
          "</h1>\n<p>Where its memory was allocated, and how much it "
          "was used.</p>\n";
   out += facts(view);
@@ -357,7 +335,7 @@ std::string profile_html(const ProfileView& view) {
         "below.</p>\n";
   }
   out += table(view);
-  if (!view.hints.empty()) out += "<p>" + escaped(view.hints) + "</p>\n";
+  if (!view.hints.empty()) out += "<p>" + escape_markup(view.hints) + "</p>\n";
   return out + "</html>\n";
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cli/markup.h"
 #include "cli/topology_view.h"
 #include "runtime/topology/units.h"
 
@@ -21,30 +22,6 @@ std::string number(double value) {
   char text[32];
   snprintf(text, sizeof text, "%.0f", value);
   return text;
-}
-
-std::string escape_xml(const std::string& text) {
-  std::string out;
-  for (char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        // Labels may come from files; control characters are not allowed in XML at all.
-        out += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
-    }
-  }
-  return out;
 }
 
 std::string escape_dot(const std::string& text) {
@@ -186,7 +163,7 @@ class Svg {
 
   static std::string text(double x, double y, const std::string& words, const char* style) {
     return "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" " + style + ">" +
-           escape_xml(words) + "</text>\n";
+           escape_markup(words) + "</text>\n";
   }
 
   static std::string draw(const Box& b, const Lines& lines, const char* fill) {

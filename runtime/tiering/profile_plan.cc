@@ -110,7 +110,11 @@ Lean ProfilePlan::lean_of(const StableKey& key) const {
         [](const Place& place, const Prefix& p) { return p.against(place.key) < 0; });
     if (first == places_.end() || prefix.against(first->key) != 0) continue;
     const bool exact = depth == key.count && first->key.size() == depth;
-    if (exact) return first->lean;
+    if (exact && depth > 1) return first->lean;
+    // A return address by itself is what was seen of it before its callers were told apart: they
+    // know better.
+    const auto next = first + 1;
+    if (exact && next != places_.end() && prefix.against(next->key) == 0) first = next;
     for (auto at = first; at != places_.end() && prefix.against(at->key) == 0; ++at) {
       if (at->lean != first->lean) return Lean::kMixed;
     }

@@ -273,12 +273,17 @@ TEST(ProfilePlanTest, PartialKeys) {
   EXPECT_EQ(plan.lean_of(StableKey()), Lean::kUnknown);
 }
 
-TEST(ProfilePlanTest, AShorterKeyIsAPlaceOfItsOwn) {
+// A stack that ends early is a place of its own; an address whose callers are known is not.
+TEST(ProfilePlanTest, ShorterKeys) {
   Profile p = ranked();
   p.contexts.push_back(context({{0, 1}}, 1 << 20, 50'000, 1 << 20));
-  const ProfilePlan plan(p, uint64_t{12} << 20);
-  EXPECT_EQ(plan.lean_of(key_of({{0, 1}})), Lean::kNear);
+  p.contexts.push_back(context({{0, 3}}, 1 << 20, 50'000, 1 << 20));
+  p.contexts.push_back(context({{0, 1}, {0, 200}, {1, 7}}, 1 << 20, 50'000, 1 << 20));
+  const ProfilePlan plan(p, uint64_t{16} << 20);
+  EXPECT_EQ(plan.lean_of(key_of({{0, 1}})), Lean::kMixed);
+  EXPECT_EQ(plan.lean_of(key_of({{0, 3}})), Lean::kFar);
   EXPECT_EQ(plan.lean_of(key_of({{0, 1}, {0, 200}})), Lean::kFar);
+  EXPECT_EQ(plan.lean_of(key_of({{0, 1}, {0, 200}, {1, 7}})), Lean::kNear);
 }
 
 TEST(ProfilePlanTest, ObjectsAreFoundById) {

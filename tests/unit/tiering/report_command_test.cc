@@ -1,15 +1,8 @@
 // `hms report` as a command: what it shows of a profile, and what it refuses.
-#include <gtest/gtest.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "runtime/tiering/profile.h"
+#include "tests/unit/tiering/command_fixture.h"
 
 namespace hms::tiering {
 namespace {
@@ -30,30 +23,8 @@ __attribute__((noinline)) StableKey some_allocating_function(CodeObjects* object
   return key;
 }
 
-class ReportCommandTest : public ::testing::Test {
+class ReportCommandTest : public HmsCommandTest {
  protected:
-  void SetUp() override {
-    char dir[] = "/tmp/hms-report-XXXXXX";
-    ASSERT_NE(mkdtemp(dir), nullptr);
-    dir_ = dir;
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-
-  struct Outcome {
-    int code = 0;
-    std::string out, err;
-  };
-  Outcome hms(const std::string& arguments) {
-    const std::string line =
-        std::string(HMS_COMMAND) + " " + arguments + " >" + dir_ + "/out 2>" + dir_ + "/err";
-    const int status = system(line.c_str());
-    return {WEXITSTATUS(status), text("out"), text("err")};
-  }
-  std::string text(const std::string& name) const {
-    std::ostringstream text;
-    text << std::ifstream(dir_ + "/" + name).rdbuf();
-    return text.str();
-  }
   std::string write(const std::string& name, const Profile& profile) const {
     std::ofstream(dir_ + "/" + name) << format_profile(profile);
     return dir_ + "/" + name;
@@ -86,7 +57,6 @@ class ReportCommandTest : public ::testing::Test {
     p->contexts.push_back(c);
   }
 
-  std::string dir_;
   int line_ = 0;
 };
 
