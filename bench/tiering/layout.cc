@@ -24,13 +24,6 @@ class Numbering {
   std::unordered_map<uint64_t, uint32_t> numbers_;
 };
 
-// Four classes to a doubling, as size-class allocators have.
-uint64_t class_bytes(uint64_t bytes) {
-  if (bytes <= 64) return (bytes + 15) / 16 * 16;
-  uint64_t step = uint64_t{1} << (61 - __builtin_clzll(bytes - 1));
-  return (bytes + step - 1) / step * step;
-}
-
 // Slots of one context and size, in runs of pages of their own.
 class Pool {
  public:
@@ -62,6 +55,12 @@ class Pool {
 
 }  // namespace
 
+uint64_t size_class(uint64_t bytes) {
+  if (bytes <= 64) return (bytes + 15) / 16 * 16;
+  uint64_t step = uint64_t{1} << (61 - __builtin_clzll(bytes - 1));
+  return (bytes + step - 1) / step * step;
+}
+
 Layout recorded_layout(const Trace& trace, uint64_t page_bytes) {
   Layout layout;
   layout.page_bytes = page_bytes;
@@ -92,10 +91,10 @@ Layout context_layout(const Trace& trace, uint64_t page_bytes) {
     for (auto dead = deaths.begin(); dead != deaths.end() && dead->first <= object.birth;
          dead = deaths.erase(dead)) {
       const Object& gone = trace.objects[dead->second];
-      pools.find({context[dead->second], class_bytes(gone.bytes)})
+      pools.find({context[dead->second], size_class(gone.bytes)})
           ->second.give(slot_of[dead->second]);
     }
-    uint64_t slot_bytes = class_bytes(object.bytes);
+    uint64_t slot_bytes = size_class(object.bytes);
     Pool& pool = pools.try_emplace({context[i], slot_bytes}, slot_bytes).first->second;
     uint64_t& run = next_run.try_emplace(context[i], uint64_t{context[i]} << 40).first->second;
     slot_of[i] = pool.take(&run);

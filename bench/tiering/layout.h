@@ -22,6 +22,9 @@ Layout recorded_layout(const Trace& trace, uint64_t page_bytes);
 // slot used again first: the best that grouping by context could do without knowing what is hot.
 Layout context_layout(const Trace& trace, uint64_t page_bytes);
 
+// What an allocator rounds a request up to: four sizes to a doubling.
+uint64_t size_class(uint64_t bytes);
+
 // A number per object: equal for objects allocated at the same place; with_depth also tells depths
 // of stack apart.
 std::vector<uint32_t> contexts_of(const Trace& trace, bool with_depth);

@@ -148,9 +148,9 @@ class Histogram : public Policy {
 // The accesses of one epoch, by page, thinned to one sample in `rate`.
 class Sampler {
  public:
-  Sampler(uint32_t pages, uint64_t rate) : slot_(pages, kNone), rate_(rate), random_(31) {}
+  Sampler(uint32_t pages, uint64_t rate) : slot_(pages, kNone), thin_(rate) {}
   void add(uint32_t page, const Heat& heat) {
-    uint32_t reads = thin(heat.reads), writes = thin(heat.writes);
+    uint32_t reads = thin_(heat.reads), writes = thin_(heat.writes);
     if (reads + writes == 0) return;
     if (slot_[page] == kNone) {
       slot_[page] = static_cast<uint32_t>(samples_.size());
@@ -166,29 +166,23 @@ class Sampler {
 
  private:
   static constexpr uint32_t kNone = ~uint32_t{0};
-  // Every access is drawn by itself, as the gap to the next sample.
-  uint32_t thin(uint32_t count) {
-    uint32_t drawn = 0;
-    while (gap_ < count) {
-      count -= gap_ + 1;
-      gap_ = draw_gap();
-      ++drawn;
-    }
-    gap_ -= count;
-    return drawn;
-  }
-  uint32_t draw_gap() {
-    return static_cast<uint32_t>(-std::log(1 - random_.unit()) * static_cast<double>(rate_));
-  }
-
   std::vector<uint32_t> slot_;
   std::vector<Sample> samples_;
-  uint64_t rate_;
-  Random random_;
-  uint32_t gap_ = 0;
+  Thinner thin_;
 };
 
 }  // namespace
+
+uint32_t Thinner::operator()(uint32_t count) {
+  uint32_t drawn = 0;
+  while (gap_ < count) {
+    count -= gap_ + 1;
+    gap_ = static_cast<uint32_t>(-std::log(1 - random_.unit()) * static_cast<double>(rate_));
+    ++drawn;
+  }
+  gap_ -= count;
+  return drawn;
+}
 
 std::vector<std::unique_ptr<Policy>> baselines(const Trace& trace, const Layout& layout,
                                                uint64_t fast_bytes) {

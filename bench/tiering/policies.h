@@ -39,6 +39,18 @@ class FastMemory {
   uint64_t room_, used_ = 0;
 };
 
+// Draws one access in `rate`, each by itself: as the gap to the next that is drawn.
+class Thinner {
+ public:
+  explicit Thinner(uint64_t rate) : rate_(rate) {}
+  uint32_t operator()(uint32_t count);
+
+ private:
+  uint64_t rate_;
+  Random random_{31};
+  uint32_t gap_ = 0;
+};
+
 struct Sample {
   uint32_t page;
   uint32_t reads, writes;

@@ -9,6 +9,7 @@
 #include "bench/tiering/layout.h"
 #include "bench/tiering/oracles.h"
 #include "bench/tiering/policies.h"
+#include "bench/tiering/steer.h"
 #include "bench/tiering/trace.h"
 
 namespace {
@@ -25,12 +26,13 @@ struct Options {
   std::vector<std::string> files;
   uint64_t fast_bytes = 0;  // 0: an eighth of the live bytes
   uint64_t rate = 200;
+  uint64_t epoch_ms = 250;  // how long an epoch is taken to last
 };
 
 [[noreturn]] void usage(const std::string& why) {
   fprintf(stderr,
           "bench_tiering_replay: %s\nusage: bench_tiering_replay [--fast BYTES] [--rate ACCESSES] "
-          "TRACE\n",
+          "[--epoch-ms N] TRACE\n",
           why.c_str());
   exit(2);
 }
@@ -51,6 +53,8 @@ Options parse(int count, char** words) {
       options.fast_bytes = value;
     else if (word == "--rate")
       options.rate = value;
+    else if (word == "--epoch-ms")
+      options.epoch_ms = value;
     else
       usage("unknown option '" + word + "'");
   }
@@ -71,6 +75,66 @@ void print_policies(const Trace& trace, const Layout& layout, const Options& opt
     printf("%s\n    \"%s\": {\"hits\": %.4f, \"last_hits\": %.4f, \"moved_bytes\": %llu}",
            separator, policy->name(), result.hits, result.last_hits,
            static_cast<unsigned long long>(result.moved * layout.page_bytes));
+    separator = ",";
+  }
+}
+
+struct Variant {
+  const char* name;
+  Seeing seeing;
+  uint64_t unit_bytes;
+  bool parts, profiled;
+};
+// The engine as it is, with units of other sizes and no parts, with other eyes, and with what an
+// earlier run found out.
+constexpr Variant kVariants[] = {
+    {"engine", Seeing::kSamples, kHugePage, true, false},
+    {"units-2M", Seeing::kSamples, kHugePage, false, false},
+    {"units-256K", Seeing::kSamples, 256 << 10, false, false},
+    {"units-64K", Seeing::kSamples, 64 << 10, false, false},
+    {"bits", Seeing::kBits, kHugePage, true, false},
+    {"writes", Seeing::kWrites, kHugePage, true, false},
+    {"profiled", Seeing::kSamples, kHugePage, true, true},
+};
+
+void print_phases(const Steered& result) {
+  const char* separator = "";
+  for (const PhaseResult& phase : result.phases) {
+    printf(
+        "%s{\"best\": %.4f, \"hits\": %.4f, \"reach_s\": %.2f, \"moved_bytes\": %llu, "
+        "\"minimum_bytes\": %llu}",
+        separator, phase.best, phase.hits, phase.reach_s,
+        static_cast<unsigned long long>(phase.moved),
+        static_cast<unsigned long long>(phase.minimum));
+    separator = ", ";
+  }
+}
+
+void print_engine(const Trace& trace, const Options& options) {
+  Profile profile;
+  const char* separator = "";
+  for (const Variant& variant : kVariants) {
+    SteerOptions how;
+    how.heap.near_bytes = options.fast_bytes;
+    how.heap.unit_bytes = variant.unit_bytes;
+    how.heap.parts = variant.parts;
+    how.heap.profile = variant.profiled ? &profile : nullptr;
+    how.seeing = variant.seeing;
+    how.rate = options.rate;
+    how.epoch_s = static_cast<double>(options.epoch_ms) / 1000;
+    Steered result = steer(trace, how);
+    if (profile.empty()) profile = result.profile;
+    printf(
+        "%s\n    \"%s\": {\"hits\": %.4f, \"last_hits\": %.4f, \"first_second_hits\": %.4f, "
+        "\"oracle\": %.4f, \"last_oracle\": %.4f, \"moved_bytes\": %llu, "
+        "\"demoted_bytes\": %llu, \"churn\": %.5f, \"estimate\": %.4f, \"parts\": %zu, "
+        "\"classes\": %u, \"why\": \"%s\",\n      \"phases\": [",
+        separator, variant.name, result.hits, result.last_hits, result.first_hits, result.oracle,
+        result.last_oracle, static_cast<unsigned long long>(result.promoted),
+        static_cast<unsigned long long>(result.demoted), result.churn, result.share_seen,
+        result.parts, result.classes, result.why.c_str());
+    print_phases(result);
+    printf("]}");
     separator = ",";
   }
 }
@@ -111,6 +175,8 @@ void report(const Trace& trace, const Options& options) {
       static_cast<unsigned long long>(dynamic.moved * kPage));
   printf("  \"policies\": {");
   print_policies(trace, small, options);
+  printf("},\n  \"epoch_s\": %.3f, \"engine\": {", static_cast<double>(options.epoch_ms) / 1000);
+  print_engine(trace, options);
   printf("}}\n");
 }
 

@@ -51,13 +51,15 @@ void Estimator::step(double now, const std::vector<UnitView>& units,
                      const std::vector<Reading>& readings) {
   double passed = last_ < 0 ? 0 : std::max(now - last_, 0.0);
   last_ = now;
+  // What is believed now began when it was first seen.
+  changed_ = now - passed * options_.contradicting;
   quick_keep_ = std::exp(-passed / options_.short_s);
   slow_keep_ = std::exp(-passed / options_.long_s);
   align(now, units);
   add(units, readings);
   group(units);
-  follow_classes(now);
-  follow_units(now);
+  follow_classes();
+  follow_units();
   measure_spreads();
   shrink();
 }
@@ -164,7 +166,7 @@ bool Estimator::contradicts(const Mean& quick, const Mean& slow) const {
 
 // What a class does, its units do: when its rate changes, theirs are taken to change alike until
 // they show otherwise.
-void Estimator::follow_classes(double now) {
+void Estimator::follow_classes() {
   std::array<double, 256> factor;
   factor.fill(1);
   bool any = false;
@@ -184,7 +186,7 @@ void Estimator::follow_classes(double now) {
   for (State& state : states_) {
     if (factor[state.class_id] == 1) continue;
     state.slow.events *= factor[state.class_id];
-    state.since = now;
+    state.since = changed_;
   }
   auto scale = [](Mean* mean, double by) {
     mean->rate *= by;
@@ -194,30 +196,30 @@ void Estimator::follow_classes(double now) {
   for (size_t c = 0; c < factor.size(); ++c) scale(&class_slow_[c], factor[c]);
 }
 
-void Estimator::start_anew(State* state, double now) const {
+void Estimator::start_anew(State* state) const {
   state->slow = state->quick;
   state->run = 0;
-  state->since = now;
+  state->since = changed_;
 }
 
 // A change of a whole unit is seen before that of each part. True if it was one.
-bool Estimator::follow_whole_unit(const Group& in, double now) {
+bool Estimator::follow_whole_unit(const Group& in) {
   if (in.end - in.begin == 1 || !contradicts(in.quick, in.slow)) return false;
   // The first part keeps the count.
   int8_t& run = states_[in.begin].run;
   if (++run < static_cast<int>(options_.contradicting)) return true;
-  for (size_t i = in.begin; i < in.end; ++i) start_anew(&states_[i], now);
+  for (size_t i = in.begin; i < in.end; ++i) start_anew(&states_[i]);
   return true;
 }
 
-void Estimator::follow_units(double now) {
+void Estimator::follow_units() {
   for (const Group& in : groups_) {
-    bool whole = follow_whole_unit(in, now);
+    bool whole = follow_whole_unit(in);
     for (size_t i = in.begin + (whole ? 1 : 0); i < in.end; ++i) {
       State& state = states_[i];
       state.run =
           contradicts(state.quick, state.slow) ? static_cast<int8_t>(state.run + 1) : int8_t{0};
-      if (state.run >= static_cast<int>(options_.contradicting)) start_anew(&state, now);
+      if (state.run >= static_cast<int>(options_.contradicting)) start_anew(&state);
     }
   }
 }

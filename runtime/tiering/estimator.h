@@ -121,17 +121,17 @@ class Estimator {
   void align(double now, const std::vector<UnitView>& units);
   void add(const std::vector<UnitView>& units, const std::vector<Reading>& readings);
   void group(const std::vector<UnitView>& units);
-  void follow_classes(double now);
-  void follow_units(double now);
-  bool follow_whole_unit(const Group& in, double now);
-  void start_anew(State* state, double now) const;
+  void follow_classes();
+  void follow_units();
+  bool follow_whole_unit(const Group& in);
+  void start_anew(State* state) const;
   bool contradicts(const Average& quick, const Average& slow) const;
   bool contradicts(const Mean& quick, const Mean& slow) const;
   void measure_spreads();
   void shrink();
 
   EstimatorOptions options_;
-  double last_ = -1, quick_keep_ = 0, slow_keep_ = 0;
+  double last_ = -1, changed_ = 0, quick_keep_ = 0, slow_keep_ = 0;
   double rate_ = 0, quick_rate_ = 0;
   std::vector<State> states_, next_;
   std::vector<Group> groups_;

@@ -70,7 +70,7 @@ void MoveGovernor::decide(double now) {
   bool enough = moved_bytes_ > 0;
   if (enough && returned_bytes_ > options_.pingpong_max * moved_bytes_) {
     squeeze(now, "units move back and forth");
-  } else if (predicted_ > 0 && realised_ < options_.realised_min * predicted_) {
+  } else if (predicted_ >= options_.verdict_min && realised_ < options_.realised_min * predicted_) {
     squeeze(now, "moves bring less than half of what was expected");
   } else if (predicted_ > 0 || !enough) {
     // Right, or quiet: widen slowly.

@@ -17,10 +17,11 @@ struct MoverOptions {
   uint64_t refill_max = uint64_t{1} << 30;  // bytes per second, on any machine
   double pingpong_max = 0.05;               // share of moved bytes that soon moved back
   double realised_min = 0.5;                // share of the predicted accesses that came
-  double judge_s = 2;                       // how long after a move it is judged
-  double return_s = 30;                     // a move back within that time is ping-pong
-  double thaw_s = 30;                       // the first freeze; each one in a row is twice as long
-  unsigned squeezes = 3;                    // halvings before it freezes
+  double verdict_min = 0.01;  // share of all accesses that must have been promised for a verdict
+  double judge_s = 2;         // how long after a move it is judged
+  double return_s = 30;       // a move back within that time is ping-pong
+  double thaw_s = 30;         // the first freeze; each one in a row is twice as long
+  unsigned squeezes = 3;      // halvings before it freezes
 };
 
 // How much may move: a token bucket in bytes that narrows while moves turn out to be wrong, down to
@@ -36,7 +37,7 @@ class MoveGovernor {
   double hysteresis() const { return hysteresis_; }  // factor, 1 or more
   const std::string& why() const { return why_; }
 
-  // A unit was moved. predicted: accesses per second that are expected to meet it.
+  // A unit was moved. predicted: the share of all accesses that is expected to meet it.
   void moved(UnitId unit, Side side, uint64_t bytes, double predicted, double now);
   // Promotions that are due for judgement. For each, the engine says what came instead.
   struct Due {

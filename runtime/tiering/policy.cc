@@ -79,9 +79,16 @@ void Policy::lean(const View& view, Plan* plan) {
 // For how long the unit's heat is worth counting on: as long again as it has lasted, and no longer
 // than its blocks live.
 double Policy::horizon(const View& view, size_t unit) const {
-  double seconds = std::clamp(view.now - view.heat.units()[unit].since, 1.0, options_.horizon_s);
+  double seconds = std::min(view.now - view.heat.units()[unit].since, options_.horizon_s);
   double renewal = renewal_[view.units[unit].class_id];
   return renewal > 0 ? std::min(seconds, 1 / renewal) : seconds;
+}
+
+bool Policy::may_rise(const View& view, size_t unit, double price) const {
+  const UnitView& of = view.units[unit];
+  const UnitHeat& heat = view.heat.units()[unit];
+  return of.side == Side::kFar && !of.stuck && heat.density > price / options_.hysteresis &&
+         view.now - heat.since >= options_.settle_s && !resident(of.id, view.now);
 }
 
 bool Policy::may_demote(const View& view, const Leave& leave, size_t unit) const {
@@ -101,12 +108,8 @@ void Policy::exchange(const View& view, const Leave& leave, Plan* plan) {
   const std::vector<UnitHeat>& heats = view.heat.units();
   std::vector<uint32_t> rising, falling;
   for (size_t i = 0; i < view.units.size(); ++i) {
-    const UnitView& unit = view.units[i];
-    bool far = unit.side == Side::kFar;
-    if (far && !unit.stuck && heats[i].density > plan->price / options_.hysteresis &&
-        heats[i].density > 0 && !resident(unit.id, view.now))
-      rising.push_back(static_cast<uint32_t>(i));
-    if (!far && may_demote(view, leave, i)) falling.push_back(static_cast<uint32_t>(i));
+    if (may_rise(view, i, plan->price)) rising.push_back(static_cast<uint32_t>(i));
+    if (may_demote(view, leave, i)) falling.push_back(static_cast<uint32_t>(i));
   }
   // Equals by address, so that neighbours move together.
   std::sort(rising.begin(), rising.end(), [&](uint32_t a, uint32_t b) {

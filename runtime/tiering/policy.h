@@ -21,6 +21,7 @@ namespace hms::tiering {
 struct PolicyOptions {
   double hysteresis = 2;    // a far unit must be so many times as hot as the near one it replaces
   double residency_s = 10;  // what moved does not move again for so long
+  double settle_s = 1;      // what behaves like this for less does not rise: a burst, a first touch
   double patience = 2;      // an exchange must be expected to gain so many times what it costs
   double horizon_s = 30;    // heat is never expected to last longer than that
   double gap_ns = 100;      // what an access to far memory costs more
@@ -88,6 +89,7 @@ class Policy {
   void lean(const View& view, Plan* plan);
   void exchange(const View& view, const Leave& leave, Plan* plan);
   double horizon(const View& view, size_t unit) const;
+  bool may_rise(const View& view, size_t unit, double price) const;
   bool may_demote(const View& view, const Leave& leave, size_t unit) const;
   uint64_t headroom(const View& view);
   void forget(double now);
