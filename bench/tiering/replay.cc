@@ -27,12 +27,13 @@ struct Options {
   uint64_t fast_bytes = 0;  // 0: an eighth of the live bytes
   uint64_t rate = 200;
   uint64_t epoch_ms = 250;  // how long an epoch is taken to last
+  bool engine = false;      // replay the engine, too
 };
 
 [[noreturn]] void usage(const std::string& why) {
   fprintf(stderr,
           "bench_tiering_replay: %s\nusage: bench_tiering_replay [--fast BYTES] [--rate ACCESSES] "
-          "[--epoch-ms N] TRACE\n",
+          "[--engine [--epoch-ms N]] TRACE\n",
           why.c_str());
   exit(2);
 }
@@ -43,6 +44,10 @@ Options parse(int count, char** words) {
     std::string word = words[i];
     if (word.rfind("--", 0) != 0) {
       options.files.push_back(word);
+      continue;
+    }
+    if (word == "--engine") {
+      options.engine = true;
       continue;
     }
     if (i + 1 == count) usage(word + " wants a value");
@@ -68,13 +73,23 @@ void print_layout(const Trace& trace, const char* name, const Layout& layout, ui
          best_static_pages(trace, layout, fast_bytes));
 }
 
+void print_series(const std::vector<double>& values) {
+  printf("[");
+  for (size_t i = 0; i < values.size(); ++i) printf("%s%.3f", i ? "," : "", values[i]);
+  printf("]");
+}
+
 void print_policies(const Trace& trace, const Layout& layout, const Options& options) {
   const char* separator = "";
   for (auto& policy : baselines(trace, layout, options.fast_bytes)) {
     Replay result = replay(trace, layout, options.fast_bytes, options.rate, policy.get());
-    printf("%s\n    \"%s\": {\"hits\": %.4f, \"last_hits\": %.4f, \"moved_bytes\": %llu}",
-           separator, policy->name(), result.hits, result.last_hits,
-           static_cast<unsigned long long>(result.moved * layout.page_bytes));
+    printf(
+        "%s\n    \"%s\": {\"hits\": %.4f, \"last_hits\": %.4f, \"moved_bytes\": %llu, "
+        "\"series\": ",
+        separator, policy->name(), result.hits, result.last_hits,
+        static_cast<unsigned long long>(result.moved * layout.page_bytes));
+    print_series(result.by_epoch);
+    printf("}");
     separator = ",";
   }
 }
@@ -134,7 +149,9 @@ void print_engine(const Trace& trace, const Options& options) {
         static_cast<unsigned long long>(result.demoted), result.churn, result.share_seen,
         result.parts, result.classes, result.why.c_str());
     print_phases(result);
-    printf("]}");
+    printf("],\n      \"series\": ");
+    print_series(result.by_epoch);
+    printf("}");
     separator = ",";
   }
 }
@@ -176,7 +193,7 @@ void report(const Trace& trace, const Options& options) {
   printf("  \"policies\": {");
   print_policies(trace, small, options);
   printf("},\n  \"epoch_s\": %.3f, \"engine\": {", static_cast<double>(options.epoch_ms) / 1000);
-  print_engine(trace, options);
+  if (options.engine) print_engine(trace, options);
   printf("}}\n");
 }
 

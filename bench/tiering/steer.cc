@@ -169,6 +169,7 @@ void judge(const Trace& trace, const Layout& layout, const SteerOptions& options
   out->first_hits = hits_of(epochs, begin, std::min(begin + second, end)).value();
   out->oracle = best_ratio(heat_of(trace, layout, begin, end), room);
   out->last_oracle = best_ratio(heat_of(trace, layout, last, end), room);
+  for (size_t i = begin; i < end; ++i) out->by_epoch.push_back(hits_of(epochs, i, i + 1).value());
   uint64_t late = 0;
   for (size_t i = last; i < end; ++i) late += epochs[i].promoted;
   out->churn = static_cast<double>(late) / (static_cast<double>(end - last) * options.epoch_s) /

@@ -47,6 +47,7 @@ struct Steered {
   size_t parts = 0;
   unsigned classes = 0;
   std::string why;
+  std::vector<double> by_epoch;  // hit ratios
   std::vector<PhaseResult> phases;
   Profile profile;
 };

@@ -65,11 +65,14 @@ double Engine::share_of(size_t unit) const {
 }
 
 void Engine::judge(double now) {
+  const PolicyOptions& of = policy_.options();
   for (const MoveGovernor::Due& due : mover_.due(now)) {
     size_t at = find(due.unit);
     if (at == units_.size() || estimator_.quick_rate() <= 0) continue;
-    mover_.judged(due.predicted,
-                  estimator_.units()[at].quick * units_[at].committed / estimator_.quick_rate());
+    double events = estimator_.units()[at].quick * units_[at].committed;
+    if (mover_.judged(due, events / estimator_.quick_rate(),
+                      events * of.accesses_per_event * of.gap_ns))
+      policy_.settled(due.unit);
   }
   mover_.decide(now);
 }
@@ -88,6 +91,7 @@ void Engine::carry_out(const Plan& plan, double now) {
   for (const Lean& lean : plan.leans) heap_.set_lean(lean.id, lean.side);
   report_.leans += plan.leans.size();
   move(plan, now);
+  for (const Split& split : plan.splits) heap_.split(split.unit, split.bytes);
 }
 
 // In runs of one direction: those that make room come before those that need it.
@@ -109,7 +113,11 @@ void Engine::move(const Plan& plan, double now) {
       if (bytes == 0) continue;
       (side == Side::kNear ? report_.promoted : report_.demoted) += bytes;
       policy_.moved(batch[i], side, now);
-      mover_.moved(batch[i], side, bytes, share_of(unit), now);
+      // Most promotions take the place of something.
+      double cost = side == Side::kNear
+                        ? 2 * policy_.options().move_ns * static_cast<double>(moved[i].pages)
+                        : 0;
+      mover_.moved(batch[i], side, bytes, {share_of(unit), cost}, now);
       units_[unit].side = side;
     }
   }

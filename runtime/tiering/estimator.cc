@@ -20,6 +20,11 @@ uint32_t end_of(UnitId id, uint32_t bytes) {
   return id + std::max<uint32_t>(bytes / kPartBytesMin, 1);
 }
 
+// False while the short average is only the echo of a burst that is over.
+bool goes_on(double latest, double quick, double slow) {
+  return quick < slow || latest > quick / kChange;
+}
+
 }  // namespace
 
 // How much the densities of members differ around their groups' means, beyond what chance makes.
@@ -71,7 +76,7 @@ void Estimator::align(double now, const std::vector<UnitView>& units) {
   next_.reserve(units.size());
   size_t old = 0;
   for (const UnitView& unit : units) {
-    State state{unit.id, unit.bytes, unit.class_id, false, 0, now, {}, {}};
+    State state{unit.id, unit.bytes, unit.class_id, false, 0, now, 0, {}, {}};
     uint32_t end = end_of(unit.id, unit.bytes);
     while (old < states_.size() && end_of(states_[old].id, states_[old].bytes) <= unit.id) ++old;
     for (size_t i = old; i < states_.size() && states_[i].id < end; ++i) {
@@ -87,6 +92,7 @@ void Estimator::align(double now, const std::vector<UnitView>& units) {
       state.quick.add_all(was.quick, share);
       state.slow.add_all(was.slow, share);
     }
+    state.latest = state.quick.density();  // unless it is looked at
     state.quick.keep(quick_keep_);
     state.slow.keep(slow_keep_);
     next_.push_back(state);
@@ -99,6 +105,7 @@ void Estimator::add(const std::vector<UnitView>& units, const std::vector<Readin
     State& state = states_[at];
     double watched = reading.exposure * units[at].committed;
     state.seen |= reading.events > 0;
+    if (watched > 0) state.latest = reading.events / watched;
     state.quick.add(reading.events, watched);
     state.slow.add(reading.events, watched);
   };
@@ -120,16 +127,19 @@ void Estimator::group(const std::vector<UnitView>& units) {
   class_quick_.fill({});
   class_slow_.fill({});
   class_events_.fill(0);
+  class_latest_.fill(0);
   for (ClassHeat& heat : classes_) heat.bytes = 0;
   for (size_t i = 0; i < states_.size(); ++i) {
     const State& state = states_[i];
     ClassId of = state.class_id;
     bool same = !groups_.empty() && groups_.back().class_id == of &&
                 states_[groups_.back().begin].id / kIdsPerUnit == state.id / kIdsPerUnit;
-    if (!same) groups_.push_back(Group{i, i, of, {}, {}});
+    if (!same) groups_.push_back(Group{i, i, of, {}, {}, 0});
     Group& in = groups_.back();
     in.end = i + 1;
     double bytes = units[i].committed;
+    in.latest += state.latest * bytes;
+    class_latest_[of] += state.latest * bytes;
     in.quick.add(state.quick, bytes);
     in.slow.add(state.slow, bytes);
     class_quick_[of].add(state.quick, bytes);
@@ -176,7 +186,9 @@ void Estimator::follow_classes() {
       run = 0;
       continue;
     }
-    if (++run < static_cast<int>(options_.contradicting)) continue;
+    run = static_cast<int8_t>(run +
+                              goes_on(class_latest_[c], class_quick_[c].rate, class_slow_[c].rate));
+    if (run < static_cast<int>(options_.contradicting)) continue;
     run = 0;
     factor[c] = std::clamp((class_quick_[c].rate + 1e-300) / (class_slow_[c].rate + 1e-300),
                            1.0 / 64, 64.0);
@@ -207,7 +219,8 @@ bool Estimator::follow_whole_unit(const Group& in) {
   if (in.end - in.begin == 1 || !contradicts(in.quick, in.slow)) return false;
   // The first part keeps the count.
   int8_t& run = states_[in.begin].run;
-  if (++run < static_cast<int>(options_.contradicting)) return true;
+  run = static_cast<int8_t>(run + goes_on(in.latest, in.quick.rate, in.slow.rate));
+  if (run < static_cast<int>(options_.contradicting)) return true;
   for (size_t i = in.begin; i < in.end; ++i) start_anew(&states_[i]);
   return true;
 }
@@ -217,8 +230,11 @@ void Estimator::follow_units() {
     bool whole = follow_whole_unit(in);
     for (size_t i = in.begin + (whole ? 1 : 0); i < in.end; ++i) {
       State& state = states_[i];
-      state.run =
-          contradicts(state.quick, state.slow) ? static_cast<int8_t>(state.run + 1) : int8_t{0};
+      if (!contradicts(state.quick, state.slow))
+        state.run = 0;
+      else
+        state.run = static_cast<int8_t>(
+            state.run + goes_on(state.latest, state.quick.density(), state.slow.density()));
       if (state.run >= static_cast<int>(options_.contradicting)) start_anew(&state);
     }
   }

@@ -40,7 +40,7 @@ struct ClassHeat {
 };
 
 struct EstimatorOptions {
-  double short_s = 0.5, long_s = 10;
+  double short_s = 0.5, long_s = 20;
   double contradiction = 4;    // standard deviations between short and long average
   unsigned contradicting = 3;  // steps in a row
 };
@@ -97,6 +97,7 @@ class Estimator {
     bool seen;
     int8_t run;  // steps for which the short average has been above (or, negative, below) the long
     double since;
+    double latest;  // density in the last step
     Average quick, slow;
   };
   // The mean density of units or parts, by bytes, and what it is worth.
@@ -115,6 +116,7 @@ class Estimator {
     size_t begin, end;  // positions
     ClassId class_id;
     Mean quick, slow;
+    double latest = 0;  // rate in the last step
   };
   struct Spread;
 
@@ -137,7 +139,7 @@ class Estimator {
   std::vector<Group> groups_;
   std::vector<UnitHeat> heats_;
   std::array<Mean, 256> class_quick_{}, class_slow_{};
-  std::array<double, 256> class_events_{};
+  std::array<double, 256> class_latest_{}, class_events_{};
   std::array<int8_t, 256> class_run_{};
   std::array<ClassHeat, 256> classes_{};
 };

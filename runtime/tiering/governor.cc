@@ -8,9 +8,16 @@ namespace {
 
 constexpr double kDecideEvery = 1;  // seconds
 // Verdicts fade by that factor with each decision.
-constexpr double kFade = 0.8;
+constexpr double kFade = 0.9;
+// The first look at what a move brought, when the short average no longer holds what was before.
+constexpr double kJudgeFrom = 1;
+// What went may be twice as warm as it was.
+constexpr double kStillCold = 2;
 // Below this share of what may move, there is too little to judge by.
 constexpr double kWidthMin = 1.0 / 64;
+// Of near memory: fewer moved bytes within some seconds are nobody's harm.
+constexpr double kVerdictShare = 0.02;
+constexpr double kExchange = 2.0 * kUnitBytes;
 constexpr unsigned kPastMax = 65536;
 constexpr unsigned kFreezesMax = 6;  // the longest freeze is 2^6 times the first
 constexpr unsigned kOverLimit = 2;   // windows in a row above the limit
@@ -18,60 +25,76 @@ constexpr unsigned kOverLimit = 2;   // windows in a row above the limit
 }  // namespace
 
 void MoveGovernor::refill(double now, uint64_t near_capacity) {
-  auto capacity = static_cast<double>(near_capacity);
+  capacity_ = static_cast<double>(near_capacity);
   double passed = last_ < 0 ? 0 : std::max(now - last_, 0.0);
   double rate =
-      std::min(options_.refill_share * capacity, static_cast<double>(options_.refill_max));
-  double most = options_.burst_share * capacity * width_;
+      std::min(options_.refill_share * capacity_, static_cast<double>(options_.refill_max));
+  // An exchange of two whole units must fit, however small near memory is.
+  double most = std::max(options_.burst_share * capacity_ * width_, kExchange);
   tokens_ = last_ < 0 ? most : std::min(tokens_ + rate * width_ * passed, most);
   last_ = now;
   if (frozen_ && now >= thaw_at_) {
     frozen_ = false;
     squeezed_ = options_.squeezes - 1;  // the next doubt freezes again
-    predicted_ = realised_ = moved_bytes_ = returned_bytes_ = 0;
+    start_verdict();
     tokens_ = 0;
     why_ = "thawed, on trial";
   }
 }
 
-void MoveGovernor::moved(UnitId unit, Side side, uint64_t bytes, double predicted, double now) {
+void MoveGovernor::moved(UnitId unit, Side side, uint64_t bytes, const Expected& expected,
+                         double now) {
   tokens_ = std::max(tokens_ - static_cast<double>(bytes), 0.0);
   moved_bytes_ += static_cast<double>(bytes);
   auto found = past_.find(unit);
-  if (found != past_.end() && found->second.side != side &&
+  if (found != past_.end() && found->second.side != side && !found->second.right &&
       now < found->second.at + options_.return_s)
     returned_bytes_ += static_cast<double>(bytes);
   if (found == past_.end() && past_.size() >= kPastMax) return;
-  past_[unit] = Past{now, side, bytes, predicted, side == Side::kNear};
+  past_[unit] = Past{now, side, expected, 0, false};
 }
 
 std::vector<MoveGovernor::Due> MoveGovernor::due(double now) {
   std::vector<Due> out;
+  if (now < judge_at_) return out;
+  judge_at_ = now + kDecideEvery;
   for (auto it = past_.begin(); it != past_.end();) {
-    Past& past = it->second;
-    if (past.waiting && now >= past.at + options_.judge_s) {
-      past.waiting = false;
-      out.push_back({it->first, past.predicted});
-    }
-    it = now >= past.at + options_.return_s ? past_.erase(it) : std::next(it);
+    double age = now - it->second.at;
+    if (age >= kJudgeFrom && age <= options_.judge_s) out.push_back({it->first, it->second.side});
+    it = age >= options_.return_s ? past_.erase(it) : std::next(it);
   }
   return out;
 }
 
-void MoveGovernor::judged(double predicted, double realised) {
-  predicted_ += predicted;
-  realised_ += realised;
+bool MoveGovernor::judged(const Due& due, double share, double saved_ns) {
+  auto found = past_.find(due.unit);
+  if (found == past_.end()) return false;
+  Past& past = found->second;
+  double sign = past.side == Side::kNear ? 1 : -1;
+  predicted_ += sign * past.expected.share;
+  realised_ += sign * share;
+  cost_ns_ += past.expected.cost_ns / options_.judge_s;
+  saved_ns_ += sign * saved_ns * kDecideEvery;
+  past.saved_ns += saved_ns * kDecideEvery;
+  past.right = past.side == Side::kNear ? past.saved_ns > past.expected.cost_ns
+                                        : share <= kStillCold * past.expected.share;
+  return past.right;
+}
+
+void MoveGovernor::start_verdict() {
+  predicted_ = realised_ = cost_ns_ = saved_ns_ = moved_bytes_ = returned_bytes_ = 0;
 }
 
 void MoveGovernor::decide(double now) {
   if (now < decide_at_) return;
   decide_at_ = now + kDecideEvery;
   if (frozen_) return;
-  bool enough = moved_bytes_ > 0;
+  bool enough = moved_bytes_ > kVerdictShare * capacity_;
   if (enough && returned_bytes_ > options_.pingpong_max * moved_bytes_) {
     squeeze(now, "units move back and forth");
-  } else if (predicted_ >= options_.verdict_min && realised_ < options_.realised_min * predicted_) {
-    squeeze(now, "moves bring less than half of what was expected");
+  } else if (predicted_ >= options_.verdict_min && realised_ < options_.realised_min * predicted_ &&
+             saved_ns_ < cost_ns_) {
+    squeeze(now, "moves bring less than they cost");
   } else if (predicted_ > 0 || !enough) {
     // Right, or quiet: widen slowly.
     width_ = std::min(1.0, width_ * 1.1);
@@ -82,6 +105,8 @@ void MoveGovernor::decide(double now) {
       why_.clear();
     }
   }
+  cost_ns_ *= kFade;
+  saved_ns_ *= kFade;
   moved_bytes_ *= kFade;
   returned_bytes_ *= kFade;
   predicted_ *= kFade;
@@ -96,7 +121,7 @@ void MoveGovernor::squeeze(double now, const char* reason) {
   tokens_ /= 2;
   hysteresis_ = std::min(hysteresis_ * 2, 8.0);
   // What led here is answered; the next verdict is on what comes now.
-  predicted_ = realised_ = moved_bytes_ = returned_bytes_ = 0;
+  start_verdict();
   if (++squeezed_ < options_.squeezes) return;
   frozen_ = true;
   thaw_at_ = now + options_.thaw_s * static_cast<double>(1u << std::min(freezes_, kFreezesMax));

@@ -12,14 +12,14 @@
 namespace hms::tiering {
 
 struct MoverOptions {
-  double refill_share = 0.25;               // of near memory, per second
-  double burst_share = 0.5;                 // of near memory: the most that is saved up
+  double refill_share = 0.5;  // of near memory, per second
+  double burst_share = 2;     // of near memory: the most that is saved up; an exchange of all of it
   uint64_t refill_max = uint64_t{1} << 30;  // bytes per second, on any machine
   double pingpong_max = 0.05;               // share of moved bytes that soon moved back
   double realised_min = 0.5;                // share of the predicted accesses that came
   double verdict_min = 0.01;  // share of all accesses that must have been promised for a verdict
   double judge_s = 2;         // how long after a move it is judged
-  double return_s = 30;       // a move back within that time is ping-pong
+  double return_s = 20;       // a move back within that time is ping-pong
   double thaw_s = 30;         // the first freeze; each one in a row is twice as long
   unsigned squeezes = 3;      // halvings before it freezes
 };
@@ -37,15 +37,22 @@ class MoveGovernor {
   double hysteresis() const { return hysteresis_; }  // factor, 1 or more
   const std::string& why() const { return why_; }
 
-  // A unit was moved. predicted: the share of all accesses that is expected to meet it.
-  void moved(UnitId unit, Side side, uint64_t bytes, double predicted, double now);
-  // Promotions that are due for judgement. For each, the engine says what came instead.
+  struct Expected {
+    double share = 0;    // of all accesses, that is expected to meet what moved
+    double cost_ns = 0;  // of the move, and of those that made room for it
+  };
+  void moved(UnitId unit, Side side, uint64_t bytes, const Expected& expected, double now);
+  // Moves that are judged now: once a second, those of the last `judge_s` seconds. Of each, the
+  // engine says what share of all accesses meets the unit, and what it would save per second in
+  // near memory. What was demoted counts against what was promoted: if two hot sets take turns and
+  // moves come too late for both, the balance is nought however hot they are.
   struct Due {
     UnitId unit;
-    double predicted;
+    Side side;
   };
   std::vector<Due> due(double now);
-  void judged(double predicted, double realised);
+  // True if the move has turned out right so far: what came has paid for it, what went stayed cold.
+  bool judged(const Due& due, double share, double saved_ns);
   // Once a step, after judgements.
   void decide(double now);
 
@@ -53,18 +60,20 @@ class MoveGovernor {
   struct Past {
     double at;
     Side side;
-    uint64_t bytes;
-    double predicted;
-    bool waiting;  // for judgement
+    Expected expected;
+    double saved_ns;  // since, less what it gave up
+    bool right;       // judged, and found so
   };
   void squeeze(double now, const char* reason);
+  void start_verdict();
 
   MoverOptions options_;
-  double last_ = -1, tokens_ = 0, hysteresis_ = 1, width_ = 1;
+  double last_ = -1, capacity_ = 0, tokens_ = 0, hysteresis_ = 1, width_ = 1;
   unsigned squeezed_ = 0, freezes_ = 0;
   bool frozen_ = false;
-  double thaw_at_ = 0, decide_at_ = 0;
-  double moved_bytes_ = 0, returned_bytes_ = 0, predicted_ = 0, realised_ = 0;
+  double thaw_at_ = 0, decide_at_ = 0, judge_at_ = 0;
+  double moved_bytes_ = 0, returned_bytes_ = 0, predicted_ = 0, realised_ = 0, cost_ns_ = 0,
+         saved_ns_ = 0;
   std::unordered_map<UnitId, Past> past_;
   std::string why_;
 };

@@ -16,7 +16,9 @@ constexpr double kLeanBand = 1.25;
 // Room kept for the births of classes that lean near: what they grow by in this time, within
 // limits.
 constexpr double kHeadroomSeconds = 0.5, kHeadroomShare = 0.02;
-constexpr double kRenewalSmoothing = 0.2;
+// What a whole unit is cut into where it does not fit whole.
+constexpr uint32_t kFitBytes = uint32_t{64} << 10;
+constexpr double kGrowthSmoothing = 0.2;
 
 int bin_of(double density) {
   if (!(density > 0)) return 0;
@@ -33,15 +35,11 @@ Plan Policy::plan(const View& view, const Leave& leave) {
   double passed = last_ < 0 ? 0 : view.now - last_;
   last_ = view.now;
   for (const ClassView& of : view.classes) {
-    if (passed > 0 && of.allocated >= allocated_[of.id] && allocated_[of.id] > 0) {
-      double made = static_cast<double>(of.allocated - allocated_[of.id]) / passed;
+    if (passed > 0) {
       double grown =
           std::max(0.0, static_cast<double>(of.live) - static_cast<double>(live_[of.id])) / passed;
-      renewal_[of.id] += kRenewalSmoothing *
-                         (made / std::max(static_cast<double>(of.live), 1.0) - renewal_[of.id]);
-      births_[of.id] += kRenewalSmoothing * (grown - births_[of.id]);
+      births_[of.id] += kGrowthSmoothing * (grown - births_[of.id]);
     }
-    allocated_[of.id] = of.allocated;
     live_[of.id] = of.live;
   }
   forget(view.now);
@@ -76,12 +74,11 @@ void Policy::lean(const View& view, Plan* plan) {
   }
 }
 
-// For how long the unit's heat is worth counting on: as long again as it has lasted, and no longer
-// than its blocks live.
+// For how long the unit's heat is worth counting on: as long again as it has lasted. How fast its
+// blocks are renewed does not matter: freed slots are used again, and the heat is that of the
+// place.
 double Policy::horizon(const View& view, size_t unit) const {
-  double seconds = std::min(view.now - view.heat.units()[unit].since, options_.horizon_s);
-  double renewal = renewal_[view.units[unit].class_id];
-  return renewal > 0 ? std::min(seconds, 1 / renewal) : seconds;
+  return std::min(view.now - view.heat.units()[unit].since, options_.horizon_s);
 }
 
 bool Policy::may_rise(const View& view, size_t unit, double price) const {
@@ -104,68 +101,83 @@ uint64_t Policy::headroom(const View& view) {
   return static_cast<uint64_t>(std::min(growth * kHeadroomSeconds, limit));
 }
 
-void Policy::exchange(const View& view, const Leave& leave, Plan* plan) {
+// The far units that may rise, hottest first, and the near ones that may fall, coldest first;
+// equals by address, so that neighbours move together.
+void Policy::rank(const View& view, const Leave& leave, double price) {
   const std::vector<UnitHeat>& heats = view.heat.units();
-  std::vector<uint32_t> rising, falling;
-  for (size_t i = 0; i < view.units.size(); ++i) {
-    if (may_rise(view, i, plan->price)) rising.push_back(static_cast<uint32_t>(i));
-    if (may_demote(view, leave, i)) falling.push_back(static_cast<uint32_t>(i));
+  rising_.clear();
+  falling_.clear();
+  for (uint32_t i = 0; i < view.units.size(); ++i) {
+    if (may_rise(view, i, price)) rising_.push_back(i);
+    if (may_demote(view, leave, i)) falling_.push_back(i);
   }
-  // Equals by address, so that neighbours move together.
-  std::sort(rising.begin(), rising.end(), [&](uint32_t a, uint32_t b) {
+  std::sort(rising_.begin(), rising_.end(), [&](uint32_t a, uint32_t b) {
     return heats[a].density != heats[b].density ? heats[a].density > heats[b].density : a < b;
   });
-  std::sort(falling.begin(), falling.end(), [&](uint32_t a, uint32_t b) {
+  std::sort(falling_.begin(), falling_.end(), [&](uint32_t a, uint32_t b) {
     return heats[a].density != heats[b].density ? heats[a].density < heats[b].density : a < b;
   });
-  double hysteresis = options_.hysteresis * leave.hysteresis;
-  double worth = options_.accesses_per_event * options_.gap_ns;
-  uint64_t allowed = std::min(leave.tokens, options_.step_bytes);
-  uint64_t keep = headroom(view);
-  auto free =
+}
+
+void Policy::exchange(const View& view, const Leave& leave, Plan* plan) {
+  rank(view, leave, plan->price);
+  Exchange state{};
+  state.hysteresis = options_.hysteresis * leave.hysteresis;
+  state.allowed = std::min(leave.tokens, options_.step_bytes);
+  state.keep = static_cast<int64_t>(headroom(view));
+  state.free =
       static_cast<int64_t>(view.room.near_capacity) - static_cast<int64_t>(view.room.near_used);
-  size_t victim = 0;
-  auto cost = [&](uint64_t bytes) {
-    return options_.move_ns * static_cast<double>(bytes) / kPartBytesMin;
-  };
-  auto demote = [&](uint32_t at, double gain) {
-    plan->moves.push_back({at, Side::kFar, gain});
-    allowed -= view.units[at].committed;
-    free += view.units[at].committed;
-  };
-  for (uint32_t at : rising) {
-    uint64_t bytes = view.units[at].committed;
-    size_t victims = victim;
-    uint64_t freed = 0;
-    double lost = 0;
-    bool worse = true;
-    while (free + static_cast<int64_t>(freed) < static_cast<int64_t>(bytes + keep) &&
-           victims < falling.size() && worse) {
-      uint32_t out = falling[victims];
-      worse = heats[at].density > hysteresis * heats[out].density;
-      if (!worse) break;
-      freed += view.units[out].committed;
-      lost += heats[out].density * view.units[out].committed * worth;
-      ++victims;
-    }
-    if (free + static_cast<int64_t>(freed) < static_cast<int64_t>(bytes + keep)) break;
-    double gain = heats[at].density * static_cast<double>(bytes) * worth - lost;
-    if (gain * horizon(view, at) < options_.patience * cost(bytes + freed)) {
-      if (!worse) break;
-      continue;
-    }
-    if (bytes + freed > allowed) break;
-    for (; victim < victims; ++victim) demote(falling[victim], 0);
-    plan->moves.push_back({at, Side::kNear, gain});
-    allowed -= bytes;
-    free -= static_cast<int64_t>(bytes);
+  for (uint32_t at : rising_) {
+    if (!promote(view, at, &state, plan)) break;
   }
   // Room for what is about to be born near.
-  while (free < static_cast<int64_t>(keep) && victim < falling.size() &&
-         view.units[falling[victim]].committed <= allowed) {
-    if (heats[falling[victim]].density * hysteresis > plan->price) break;
-    demote(falling[victim++], 0);
+  const std::vector<UnitHeat>& heats = view.heat.units();
+  while (state.free < state.keep && state.victim < falling_.size()) {
+    uint32_t at = falling_[state.victim];
+    if (view.units[at].committed > state.allowed ||
+        heats[at].density * state.hysteresis > plan->price)
+      break;
+    demote(view, &state, plan);
   }
+}
+
+void Policy::demote(const View& view, Exchange* state, Plan* plan) const {
+  uint32_t at = falling_[state->victim++];
+  plan->moves.push_back({at, Side::kFar});
+  state->allowed -= view.units[at].committed;
+  state->free += view.units[at].committed;
+}
+
+// False when nothing that is colder can rise either.
+bool Policy::promote(const View& view, uint32_t at, Exchange* state, Plan* plan) const {
+  const std::vector<UnitHeat>& heats = view.heat.units();
+  auto bytes = static_cast<int64_t>(view.units[at].committed);
+  size_t victims = state->victim;
+  int64_t freed = 0;
+  double lost = 0;
+  for (; state->free + freed < bytes + state->keep && victims < falling_.size(); ++victims) {
+    uint32_t out = falling_[victims];
+    if (heats[at].density <= state->hysteresis * heats[out].density) break;
+    freed += view.units[out].committed;
+    lost += heats[out].density * view.units[out].committed;
+  }
+  if (state->free + freed < bytes + state->keep) {
+    // A smaller one may still fit; and a whole unit may fit in parts.
+    if (view.units[at].bytes == kUnitBytes && plan->splits.empty() &&
+        state->free + freed >= state->keep + kFitBytes)
+      plan->splits.push_back({view.units[at].id, kFitBytes});
+    return true;
+  }
+  double worth = options_.accesses_per_event * options_.gap_ns;
+  double gain = (heats[at].density * static_cast<double>(bytes) - lost) * worth;
+  double cost = options_.move_ns * static_cast<double>(bytes + freed) / kPartBytesMin;
+  if (gain * horizon(view, at) < options_.patience * cost) return true;
+  if (static_cast<uint64_t>(bytes + freed) > state->allowed) return false;
+  while (state->victim < victims) demote(view, state, plan);
+  plan->moves.push_back({at, Side::kNear});
+  state->allowed -= static_cast<uint64_t>(bytes);
+  state->free -= bytes;
+  return true;
 }
 
 void Policy::moved(UnitId unit, Side side, double now) { residents_[unit] = {now, side}; }

@@ -19,7 +19,7 @@
 namespace hms::tiering {
 
 struct PolicyOptions {
-  double hysteresis = 2;    // a far unit must be so many times as hot as the near one it replaces
+  double hysteresis = 1.5;  // a far unit must be so many times as hot as the near one it replaces
   double residency_s = 10;  // what moved does not move again for so long
   double settle_s = 1;      // what behaves like this for less does not rise: a burst, a first touch
   double patience = 2;      // an exchange must be expected to gain so many times what it costs
@@ -50,7 +50,6 @@ struct View {
 struct Move {
   size_t unit;  // position in the list
   Side side;
-  double gain_ns;  // expected per second, less what is given up for it
 };
 struct Lean {
   ClassId id;
@@ -63,7 +62,8 @@ struct Split {
 struct Plan {
   double price = 0;  // events per second and byte
   std::vector<Lean> leans;
-  std::vector<Move> moves;  // in this order
+  std::vector<Move> moves;    // in this order
+  std::vector<Split> splits;  // of units that do not fit whole
 };
 
 // What has moved lately.
@@ -79,6 +79,8 @@ class Policy {
   Plan plan(const View& view, const Leave& leave);
   // The unit was moved at that time.
   void moved(UnitId unit, Side side, double now);
+  // That move has paid: the unit is free to move again.
+  void settled(UnitId unit) { residents_.erase(unit); }
   // True if the unit came to its side within the minimum residency, from the other.
   bool resident(UnitId unit, double now) const;
   const PolicyOptions& options() const { return options_; }
@@ -87,7 +89,16 @@ class Policy {
  private:
   double price_of(const View& view) const;
   void lean(const View& view, Plan* plan);
+  struct Exchange {
+    double hysteresis;
+    uint64_t allowed;    // bytes that may still move
+    int64_t free, keep;  // near bytes, and how many of them are for births
+    size_t victim;       // the next that falls
+  };
   void exchange(const View& view, const Leave& leave, Plan* plan);
+  void rank(const View& view, const Leave& leave, double price);
+  bool promote(const View& view, uint32_t at, Exchange* state, Plan* plan) const;
+  void demote(const View& view, Exchange* state, Plan* plan) const;
   double horizon(const View& view, size_t unit) const;
   bool may_rise(const View& view, size_t unit, double price) const;
   bool may_demote(const View& view, const Leave& leave, size_t unit) const;
@@ -95,10 +106,10 @@ class Policy {
   void forget(double now);
 
   PolicyOptions options_;
+  std::vector<uint32_t> rising_, falling_;  // positions
   std::unordered_map<UnitId, Residence> residents_;
-  std::array<double, 256> renewal_{};  // per second: allocated over live bytes
-  std::array<double, 256> births_{};   // bytes per second that classes grow by
-  std::array<uint64_t, 256> allocated_{}, live_{};
+  std::array<double, 256> births_{};  // bytes per second that classes grow by
+  std::array<uint64_t, 256> live_{};
   double last_ = -1;
 };
 
