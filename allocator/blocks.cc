@@ -62,9 +62,30 @@ void order_legs(const PlacementState& placement, Leg** out) {
   }
 }
 
+// Blocks of a leg in units; neighbours in one unit are counted together.
+void count_runs(Leg* leg, void* const* blocks, unsigned count, int64_t bytes_each) {
+  for (unsigned i = 0; i < count;) {
+    const auto first = reinterpret_cast<uintptr_t>(blocks[i]);
+    const auto size = static_cast<uint64_t>(bytes_each < 0 ? -bytes_each : bytes_each);
+    const uintptr_t unit = first & ~(kUnitBytes - 1);
+    unsigned run = 1;
+    if ((first & (kUnitBytes - 1)) + size <= kUnitBytes) {
+      for (; i + run < count; ++run) {
+        const auto next = reinterpret_cast<uintptr_t>(blocks[i + run]);
+        if (next < unit || next + size > unit + kUnitBytes) break;
+      }
+    }
+    count_in_units(leg, run > 1 ? unit : first, bytes_each * run);
+    i += run;
+  }
+}
+
 // Counters of a striped leg go to the target of each block.
 void count_allocated(Leg* leg, void* const* blocks, unsigned count, size_t bytes_each) {
   leg->live.fetch_add(static_cast<int64_t>(count * bytes_each), std::memory_order_relaxed);
+  if (leg->plan.units != nullptr) {
+    return count_runs(leg, blocks, count, static_cast<int64_t>(bytes_each));
+  }
   if (leg->plan.stripes == nullptr) {
     leg->plan.account->counters->allocated.fetch_add(count * bytes_each, std::memory_order_relaxed);
     return;
@@ -77,6 +98,9 @@ void count_allocated(Leg* leg, void* const* blocks, unsigned count, size_t bytes
 
 void count_freed(Leg* leg, void* const* blocks, unsigned count, size_t bytes_each) {
   leg->live.fetch_sub(static_cast<int64_t>(count * bytes_each), std::memory_order_relaxed);
+  if (leg->plan.units != nullptr) {
+    return count_runs(leg, blocks, count, -static_cast<int64_t>(bytes_each));
+  }
   if (leg->plan.stripes == nullptr) {
     leg->plan.account->counters->freed.fetch_add(count * bytes_each, std::memory_order_relaxed);
     return;
@@ -291,13 +315,17 @@ void give_blocks(void** blocks, unsigned count, unsigned size_class) {
 void note_resize(void* block, size_t old_size, size_t new_size) {
   auto address = reinterpret_cast<uintptr_t>(block);
   Leg* leg = leg_of(address);
-  TargetCounters* counters = account_of(*leg, address)->counters;
-  if (new_size > old_size) {
-    counters->allocated.fetch_add(new_size - old_size, std::memory_order_relaxed);
-  } else {
-    counters->freed.fetch_add(old_size - new_size, std::memory_order_relaxed);
-  }
   const int64_t grown = static_cast<int64_t>(new_size) - static_cast<int64_t>(old_size);
+  if (leg->plan.units != nullptr) {
+    count_in_units(leg, address + (grown > 0 ? old_size : new_size), grown);
+  } else {
+    TargetCounters* counters = account_of(*leg, address)->counters;
+    if (grown > 0) {
+      counters->allocated.fetch_add(new_size - old_size, std::memory_order_relaxed);
+    } else {
+      counters->freed.fetch_add(old_size - new_size, std::memory_order_relaxed);
+    }
+  }
   leg->live.fetch_add(grown, std::memory_order_relaxed);
   note_held(leg, grown);
   set_page_mark(address, class_of(new_size) + 1);

@@ -1,9 +1,11 @@
 // fork: the child must find no lock held by a thread that it does not have.
 //
 // Locks above jemalloc's (placements, accounts, setup, centrals, the memory about blocks) are taken
-// before the fork, in that order, before jemalloc takes its own. The carving locks lie below
-// jemalloc's and cannot be taken here without a deadlock; they are reset in the child instead,
-// which is sound because carving publishes its result with its last store (leg.cc).
+// before the fork, in that order, before jemalloc takes its own. The carving locks, and those of
+// units, lie below jemalloc's and cannot be taken here without a deadlock; they are reset in the
+// child instead. That is sound because carving publishes its result with its last store (leg.cc),
+// and a unit charges before it writes down what for: at worst the child has an extent charged that
+// it does not have.
 #include <sched.h>
 
 #include <atomic>
@@ -15,6 +17,8 @@
 #include "allocator/placements.h"
 #include "allocator/region.h"
 #include "allocator/setup.h"
+#include "allocator/tiering/class_list.h"
+#include "allocator/tiering/units.h"
 
 namespace hms::alloc {
 namespace {
@@ -29,12 +33,14 @@ void release() {
   setup_lock().unlock();
   unlock_accounts();
   unlock_placements();
+  unlock_preparing();
 }
 
 }  // namespace
 
 void before_fork() {
   if (depth++ > 0) return;
+  lock_preparing();
   lock_placements();
   lock_accounts();
   setup_lock().lock();
@@ -55,7 +61,9 @@ void after_fork_child() {
     if (leg != nullptr && leg != last) leg->lock.reset();
     last = leg;
   }
+  reset_unit_locks();
   release();
+  settle_move_in_child();
 }
 
 }  // namespace hms::alloc

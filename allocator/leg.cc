@@ -30,20 +30,29 @@ uint64_t slot_of(const Account* account) {
   return static_cast<uint64_t>(account->counters - stats()->targets);
 }
 
+// Bytes that neighbours share, where an address decides between several targets; else 0.
+uint64_t stripe_of(const Leg& leg) {
+  if (leg.plan.units != nullptr) return kUnitBytes;
+  if (leg.plan.stripes == nullptr) return 0;
+  return leg.plan.stripes->pages ? os::kPageSize : kRunBytes;
+}
+
 void record_windows(const Leg& leg, uintptr_t start, size_t bytes) {
   uint64_t target = slot_of(leg.plan.account);
-  const Stripes* stripes = leg.plan.stripes;
   uint64_t stripe_targets = 0;
-  for (unsigned i = 0; stripes != nullptr && i < stripes->targets; ++i) {
-    stripe_targets |= uint64_t{1} << slot_of(stripes->account[i]);
+  uint64_t stripe = stripe_of(leg);
+  if (stripe != 0) {
+    for_each_account(leg, [&stripe_targets](const Account* account) {
+      stripe_targets |= uint64_t{1} << slot_of(account);
+    });
   }
-  uint64_t stripe = stripes == nullptr ? 0 : stripes->pages ? os::kPageSize : kRunBytes;
   for (size_t done = 0; done < bytes; done += window_bytes()) {
     WindowRecord& record = stats()->windows[window_of(start + done)];
     record.bytes.store(window_bytes(), std::memory_order_relaxed);
     record.target.store(target, std::memory_order_relaxed);
     record.stripe.store(stripe, std::memory_order_relaxed);
     record.stripe_targets.store(stripe_targets, std::memory_order_relaxed);
+    record.moves.store(leg.plan.units != nullptr ? 1 : 0, std::memory_order_relaxed);
     record.base.store(start + done, std::memory_order_release);
   }
 }
@@ -102,8 +111,11 @@ bool needs_run_policies(const Leg& leg) {
 bool wants_small_pages(const Leg& leg) {
   const Account& account = *leg.plan.account;
   const Stripes* stripes = leg.plan.stripes;
-  return account.quota.load(std::memory_order_relaxed) != UINT64_MAX ||
-         (leg.plan.verify && stripes != nullptr && stripes->pages) ||
+  bool limited = false;
+  for_each_account(leg, [&limited](const Account* each) {
+    limited = limited || each->quota.load(std::memory_order_relaxed) != UINT64_MAX;
+  });
+  return limited || (leg.plan.verify && stripes != nullptr && stripes->pages) ||
          (leg.plan.guard_node && node_is_tight(account.target().node));
 }
 
@@ -118,6 +130,7 @@ bool grow_writable(Leg* leg, uintptr_t needed) {
     uintptr_t mapped = round_up(end - region.base, kMapStep) + region.base;
     if (mapped > leg->limit) mapped = leg->limit;
     if (!commit_tables(leg->mapped, mapped)) return false;
+    if (!commit_units(*leg, leg->mapped, mapped)) return false;
     leg->mapped = mapped;
   }
   if (os::commit(to_pointer(leg->writable), end - leg->writable) != 0) {
@@ -170,11 +183,13 @@ bool charge_stripes(Leg* leg, uintptr_t start, size_t bytes) {
 }
 
 bool charge_extent(Leg* leg, uintptr_t start, size_t bytes) {
+  if (leg->plan.units != nullptr) return commit_in_units(leg, start, bytes);
   if (leg->plan.stripes != nullptr) return charge_stripes(leg, start, bytes);
   return charge(leg->plan.account, bytes, leg->plan.guard_node) == Charge::kDone;
 }
 
 void uncharge_extent(Leg* leg, uintptr_t start, size_t bytes) {
+  if (leg->plan.units != nullptr) return decommit_in_units(leg, start, bytes);
   const Stripes* stripes = leg->plan.stripes;
   if (stripes == nullptr) return uncharge(leg->plan.account, bytes, leg->plan.guard_node);
   uncharge_stripes(leg, parts_of(*stripes, start, bytes), stripes->targets);
@@ -270,6 +285,7 @@ bool decommit_extent(Leg* leg, uintptr_t start, size_t bytes) {
 }
 
 Account* account_of(const Leg& leg, uintptr_t address) {
+  if (leg.plan.units != nullptr) return account_in_units(leg, address);
   if (leg.plan.stripes == nullptr) return leg.plan.account;
   uintptr_t base = window_base(address);
   Stripe stripe = stripe_at(*leg.plan.stripes, address - base, first_page(address));

@@ -11,6 +11,7 @@
 #include "allocator/jemalloc.h"
 #include "allocator/mutex.h"
 #include "allocator/stripes.h"
+#include "allocator/tiering/units.h"
 #include "runtime/support/os.h"
 
 namespace hms::alloc {
@@ -30,8 +31,9 @@ struct Arena {
 
 // What does not change after registration.
 struct LegPlan {
-  Account* account = nullptr;  // of the target; of the first one when striped
+  Account* account = nullptr;  // of the target; of the first one when there are several
   const Stripes* stripes = nullptr;
+  UnitPlan* units = nullptr;  // a leg whose memory moves between two targets
   os::Policy policy = os::Policy::kDefault;
   os::NodeMask nodes;
   uint32_t weight = 1;
@@ -73,6 +75,17 @@ bool commit_extent(Leg* leg, uintptr_t start, size_t bytes);
 // Gives the pages back and uncharges.
 bool decommit_extent(Leg* leg, uintptr_t start, size_t bytes);
 
+// Visits the accounts that a leg may be charged to.
+template <typename Visit>
+void for_each_account(const Leg& leg, Visit visit) {
+  if (leg.plan.units != nullptr) {
+    for (const UnitPlan::Place& place : leg.plan.units->places) visit(place.account);
+  } else if (leg.plan.stripes != nullptr) {
+    for (unsigned t = 0; t < leg.plan.stripes->targets; ++t) visit(leg.plan.stripes->account[t]);
+  } else {
+    visit(leg.plan.account);
+  }
+}
 // The target that an address is charged to.
 Account* account_of(const Leg& leg, uintptr_t address);
 

@@ -2,6 +2,7 @@
 #include "allocator/leg_plan.h"
 
 #include <algorithm>
+#include <new>
 #include <numeric>
 
 #include "allocator/jemalloc.h"
@@ -117,6 +118,31 @@ Result<LegPlan> plan_interleave(std::vector<hms::Leg> legs, const Placement& pla
   return whole;
 }
 
+// What cannot be used was left out before: two legs remain, or tiering makes no sense.
+Result<LegPlan> plan_units(const std::vector<hms::Leg>& legs, const Placement& placement,
+                           uint8_t id) {
+  if (legs.size() != 2) {
+    return Status(HMS_ENODEV, "tiering needs a near and a far target that this process may use");
+  }
+  if (!reserve_units()) return Status(HMS_ENOMEM, "no address space for the table of units");
+  void* memory = internal_allocate(sizeof(UnitPlan));
+  if (memory == nullptr) return Status(HMS_ENOMEM, "no memory for a class");
+  auto* units = new (memory) UnitPlan;
+  LegPlan whole;
+  for (size_t i = 0; i < legs.size(); ++i) {
+    Result<LegPlan> part = plan_target(legs[i], placement, id);
+    if (!part.ok()) return part;
+    const LegPlan& p = part.value();
+    units->places[i] = {p.account, p.policy, p.nodes, p.guard_node};
+    if (i == 0) whole = p;
+    whole.guard_node |= p.guard_node;
+  }
+  whole.policy = os::Policy::kDefault;  // of the window; each unit gets its own
+  whole.units = units;
+  whole.weight = 1;
+  return whole;
+}
+
 LegPlan plan_behind(uint8_t id) {
   LegPlan plan;
   plan.account = default_account();
@@ -135,7 +161,11 @@ Result<LegPlans> plan_legs(const Placement& placement, uint8_t id) {
   Result<std::vector<hms::Leg>> legs = usable_legs(placement);
   if (!legs.ok()) return legs.status();
   LegPlans plans;
-  if (placement.spread == Spread::kInterleave && legs.value().size() > 1) {
+  if (placement.spread == Spread::kUnits) {
+    Result<LegPlan> plan = plan_units(legs.value(), placement, id);
+    if (!plan.ok()) return plan.status();
+    plans.legs.push_back(plan.value());
+  } else if (placement.spread == Spread::kInterleave && legs.value().size() > 1) {
     Result<LegPlan> plan = plan_interleave(legs.value(), placement, id);
     if (!plan.ok()) return plan.status();
     plans.legs.push_back(plan.value());

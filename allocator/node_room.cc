@@ -81,6 +81,19 @@ bool take_node_room(int node, uint64_t bytes) {
   return fits;
 }
 
+uint64_t node_room_left(int node) {
+  if (node < 0 || node >= os::kMaxNodes) return UINT64_MAX / 2;
+  Room& room = rooms[node];
+  if (stale(room, 0)) read_again(room, node);
+  const int64_t baseline = room.baseline.load(std::memory_order_relaxed);
+  if (baseline < 0) return UINT64_MAX / 2;
+  const int64_t left = baseline - room.charged.load(std::memory_order_relaxed);
+  const int64_t now = room.measured.load(std::memory_order_relaxed) -
+                      room.since_reading.load(std::memory_order_relaxed);
+  const int64_t least = (left < now ? left : now) - room.margin.load(std::memory_order_relaxed);
+  return least > 0 ? static_cast<uint64_t>(least) : 0;
+}
+
 void give_node_room(int node, uint64_t bytes) {
   if (node < 0 || node >= os::kMaxNodes) return;
   rooms[node].charged.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);

@@ -17,6 +17,8 @@ namespace hms::alloc {
 // False when `bytes` more would take the node below its margin. Nodes that cannot be read have
 // room.
 bool take_node_room(int node, uint64_t bytes);
+// Bytes that take_node_room() would still grant; no limit for nodes that cannot be read.
+uint64_t node_room_left(int node);
 void give_node_room(int node, uint64_t bytes);
 // True when less than an eighth of what the process found free is left. The kernel may then have no
 // huge page there any more, and takes a whole one from another node rather than small ones from the

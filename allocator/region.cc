@@ -129,6 +129,8 @@ bool claim_windows_at(uintptr_t at, Leg* leg, uint8_t placement, size_t count) {
   return true;
 }
 
+size_t windows_left() { return region.windows - next_window.load(std::memory_order_relaxed); }
+
 void unclaim_windows(uintptr_t start, size_t count) {
   unsigned first = window_of(start);
   auto after = first + static_cast<unsigned>(count);

@@ -50,6 +50,9 @@ uintptr_t claim_windows(Leg* leg, uint8_t placement, size_t count);
 // gap.
 bool claim_windows_at(uintptr_t at, Leg* leg, uint8_t placement, size_t count);
 
+// How many are not claimed.
+size_t windows_left();
+
 // Takes windows back that were claimed last and never used.
 void unclaim_windows(uintptr_t start, size_t count);
 

@@ -12,6 +12,7 @@
 #include "allocator/blocks.h"
 #include "allocator/meta.h"
 #include "allocator/setup.h"
+#include "allocator/tiering/sites.h"
 #include "runtime/support/counters.h"
 
 namespace hms::alloc {
@@ -232,6 +233,7 @@ void flush_cache(Cache* cache) {
 void end_thread(void* /*value*/) {
   thread_state.phase = ThreadPhase::kGone;
   for (Bin*& bin : thread_state.routed) bin = nullptr;
+  leave_sites();
   flush_all(&thread_state.main);
   for_each_other(flush_all);
   for_each_other([](Cache* cache) {
@@ -387,6 +389,7 @@ void tick() {
   if (thread_state.phase != ThreadPhase::kLive) return;
   const int saved = errno;  // free leaves it alone
   sweep_in_time();
+  settle_sites();
   if (void (*look)() = at_tick.load(std::memory_order_relaxed)) look();
   errno = saved;
 }

@@ -27,12 +27,9 @@ void purge_leg(Leg* leg) {
 }
 
 bool charges(const Leg& leg, const Account* account) {
-  const Stripes* stripes = leg.plan.stripes;
-  if (stripes == nullptr) return leg.plan.account == account;
-  for (unsigned t = 0; t < stripes->targets; ++t) {
-    if (stripes->account[t] == account) return true;
-  }
-  return false;
+  bool found = false;
+  for_each_account(leg, [&found, account](const Account* each) { found |= each == account; });
+  return found;
 }
 
 bool purge_account(const Account* account) {
@@ -47,10 +44,8 @@ bool purge_account(const Account* account) {
 
 bool reclaim(const Leg& leg) {
   flush_thread();
-  const Stripes* stripes = leg.plan.stripes;
-  if (stripes == nullptr) return purge_account(leg.plan.account);
   bool any = false;
-  for (unsigned t = 0; t < stripes->targets; ++t) any |= purge_account(stripes->account[t]);
+  for_each_account(leg, [&any](const Account* account) { any |= purge_account(account); });
   return any;
 }
 

@@ -18,6 +18,8 @@
 #include "allocator/keeper.h"
 #include "allocator/routing/finish.h"
 #include "allocator/routing/router.h"
+#include "allocator/tiering/classes.h"
+#include "allocator/tiering/sites.h"
 #include "runtime/support/control.h"
 #include "runtime/support/counters.h"
 #include "runtime/support/log.h"
@@ -61,10 +63,15 @@ bool takes_rules = false;  // set once, before others can see that start-up is o
 
 bool new_rules_wait() { return takes_rules && control_rung(); }
 
+bool must_close() {
+  return routing::active.load(std::memory_order_relaxed) || alloc::classes_started();
+}
+
 // This thread's memory of rules that are no longer in force.
 void forget_routes() {
   for (alloc::Bin*& bin : alloc::thread_state.routed) bin = nullptr;
   routing::thread_view.left = 0;
+  alloc::thread_sites.first = nullptr;
   routing::thread_view.epoch = routing::epoch.load(std::memory_order_acquire);
 }
 
@@ -84,7 +91,7 @@ void follow_rules() {
     routing::reload();
   }
   if (routing::thread_view.epoch != routing::epoch.load(std::memory_order_acquire)) forget_routes();
-  const bool closed = routing::active.load(std::memory_order_relaxed);
+  const bool closed = must_close();
   if (gate_closed.load(std::memory_order_relaxed) != closed) gate_closed.store(closed);
 }
 
@@ -107,7 +114,7 @@ void start() {
       alloc::at_tick.store(look_for_rules);
     }
   }
-  gate_closed.store(forward.load() || routing::active.load());
+  gate_closed.store(forward.load() || must_close());
   phase.store(Phase::kReady, std::memory_order_release);
 }
 
@@ -137,6 +144,14 @@ void remember_route(size_t size, alloc::PlacementId placement) {
   if (cache != nullptr) alloc::thread_state.routed[size_class] = &cache->bins[size_class];
 }
 
+// The hit path asks the table of sites at once where there are no rules.
+Choice choose_by_site(size_t size, const void* caller) {
+  const alloc::PlacementId id = alloc::place_by_site(size, caller);
+  const bool rules = routing::active.load(std::memory_order_relaxed);
+  alloc::thread_sites.first = rules ? nullptr : alloc::thread_sites.table;
+  return {Door::kPlace, id, true};
+}
+
 }  // namespace
 
 InnerScope::InnerScope() { ++inner_depth; }
@@ -144,6 +159,12 @@ InnerScope::~InnerScope() { --inner_depth; }
 
 ErrnoKeeper::ErrnoKeeper() : saved_(errno) {}
 ErrnoKeeper::~ErrnoKeeper() { errno = saved_; }
+
+// The epoch makes each thread look again at its next miss.
+void close_gate_for_classes() {
+  routing::epoch.fetch_add(1, std::memory_order_release);
+  if (!forwarding()) gate_closed.store(true);
+}
 
 bool forwarding() { return forward.load(std::memory_order_relaxed); }
 
@@ -156,10 +177,12 @@ Choice choose(size_t size, const void* caller) {
   if (!ready) start();
   if (forwarding()) return {Door::kForward, alloc::kDefaultPlacement};
   if (may_start(caller)) follow_rules();
-  if (!routing::active.load(std::memory_order_relaxed)) return {};
+  if (!must_close()) return {};
   InnerScope inner;
   ErrnoKeeper keeper;
   const alloc::PlacementId id = routing::route(size, caller);
+  if (id == alloc::kDefaultPlacement && alloc::classes_started())
+    return choose_by_site(size, caller);
   if (routing::route_lasts(size)) remember_route(size, id);
   return {Door::kPlace, id};
 }

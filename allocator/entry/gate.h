@@ -2,8 +2,10 @@
 // behind it.
 //
 //   closed, at first    the library has not looked at the process yet
-//   closed, for ever    rules route requests, or another allocator serves this process; what rules
-//                       say of a size class is remembered by each thread (ThreadState::routed)
+//   closed, for ever    rules route requests, tiering keeps them apart by where they come from, or
+//                       another allocator serves this process; what rules say of a size class is
+//                       remembered by each thread (ThreadState::routed), and so is the class of
+//                       each place (ThreadSites)
 //   open                plain malloc: thread cache, then the default placement
 //
 // A process without rules pays one relaxed load and a predictable branch per request.
@@ -28,12 +30,16 @@ enum class Door {
 struct Choice {
   Door door = Door::kPlace;
   alloc::PlacementId placement = alloc::kDefaultPlacement;
+  bool by_site = false;  // found by where the request comes from: no rule claims it
 };
 
 // Starts the library if this is the moment, then routes. Inner requests (made by start-up or by
 // routing itself) that come here get the default placement. `caller` is the return address of the
 // entry point.
 Choice choose(size_t size, const void* caller);
+
+// After alloc::start_classes(): plain requests that no rule claims go to classes from now on.
+void close_gate_for_classes();
 
 // True if another allocator serves this process.
 bool forwarding();

@@ -64,7 +64,7 @@ __attribute__((noinline)) void* new_missed(size_t size, size_t alignment, const 
 }
 
 __attribute__((noinline)) void* new_routed(size_t size, const void* caller) {
-  return hms::entry::allocate_routed_or(size, [=] { return new_missed(size, 0, caller); });
+  return hms::entry::allocate_routed_or(size, caller, [=] { return new_missed(size, 0, caller); });
 }
 
 // What can fail is called last, so that a hit needs no stack frame.

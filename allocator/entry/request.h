@@ -11,6 +11,7 @@
 #include "allocator/entry/gate.h"
 #include "allocator/fast_path.h"
 #include "allocator/routing/router.h"
+#include "allocator/tiering/sites.h"
 
 // Default visibility in the base symbol version: what interposes libc's and libjemalloc's names.
 #define HMS_ENTRY extern "C" __attribute__((visibility("default")))
@@ -36,9 +37,27 @@ inline bool gate_open() {
   return __builtin_expect(!gate_closed.load(std::memory_order_relaxed), 1);
 }
 
+// A hit where tiering keeps apart what comes from different places. Where the request is a miss,
+// the depth of stack is part of the place.
+template <typename Miss>
+inline void* allocate_by_site_or(alloc::SiteSlot* table, size_t size, const void* caller,
+                                 Miss miss) {
+  const uintptr_t stack = alloc::stack_pointer();
+  const auto tell_stack = [stack, miss] {
+    alloc::thread_sites.stack = stack;
+    return miss();
+  };
+  if (__builtin_expect(size > alloc::kMaxCachedSize, 0)) return tell_stack();
+  alloc::SiteSlot* slot = alloc::find_site(table, caller, stack);
+  if (__builtin_expect(slot == nullptr, 0)) return tell_stack();
+  return alloc::pop_for_site_or(*slot, size, tell_stack);
+}
+
 // With the gate closed: a hit where rules decide by size or thread.
 template <typename Miss>
-inline void* allocate_routed_or(size_t size, Miss miss) {
+inline void* allocate_routed_or(size_t size, const void* caller, Miss miss) {
+  alloc::SiteSlot* sites = alloc::thread_sites.first;
+  if (sites != nullptr) return allocate_by_site_or(sites, size, caller, miss);
   if (__builtin_expect(size > alloc::kMaxCachedSize, 0)) return miss();
   alloc::Bin* bin = alloc::thread_state.routed[alloc::cached_class(size)];
   if (__builtin_expect(bin != nullptr, 1)) {
@@ -49,6 +68,10 @@ inline void* allocate_routed_or(size_t size, Miss miss) {
   }
   const alloc::PlacementId placement = routing::quick_route(size);
   if (placement == routing::kAskRules) return miss();
+  if (placement == alloc::kDefaultPlacement && alloc::classes_started()) {
+    sites = alloc::thread_sites.table;
+    return sites != nullptr ? allocate_by_site_or(sites, size, caller, miss) : miss();
+  }
   return alloc::allocate_placed_or(size, placement, miss);
 }
 // The same with allocate_slow() for the misses. Out of line: the path without rules stays small.
@@ -90,7 +113,8 @@ inline bool routed_here(uintptr_t address, unsigned size_class) {
   if (!alloc::in_region(address) || size - 1 >= alloc::kMaxCachedSize) return false;
   const unsigned size_class = alloc::cached_class(size);
   if (alloc::page_mark(address) != size_class + 1) return false;
-  return gate_open() ? alloc::unguarded(address) : routed_here(address, size_class);
+  if (gate_open() || alloc::thread_sites.first != nullptr) return alloc::unguarded(address);
+  return routed_here(address, size_class);
 }
 
 // Without rules: another block with its content, when the thread cache has all that it takes. Null,

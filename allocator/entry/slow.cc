@@ -6,6 +6,7 @@
 #include "allocator/entry/next.h"
 #include "allocator/entry/request.h"
 #include "allocator/guard.h"
+#include "allocator/tiering/classes.h"
 
 namespace hms::entry {
 namespace {
@@ -29,6 +30,9 @@ void* guarded(size_t size, const void* caller, Allocate allocate) {
 
 // Ours to ours. Without rules a block stays on the placement that it has.
 void* reallocate_ours(void* block, size_t size, Choice choice) {
+  if (choice.by_site) {
+    return alloc::reallocate(block, size, alloc::place_again(block, choice.placement));
+  }
   const bool routed = gate_closed.load(std::memory_order_relaxed);
   return alloc::reallocate(block, size, routed ? choice.placement : alloc::placement_of(block));
 }
@@ -70,11 +74,27 @@ void* take_aligned(size_t alignment, size_t size, Choice choice) {
   return alloc::allocate_aligned(alignment, size, choice.placement);
 }
 
-// A hit where rules decide by the size asked for, as quick_route() says; else null.
-void* take_quickly(size_t alignment, size_t size) {
+void* take_for_site(size_t alignment, size_t size, const void* caller) {
+  const uintptr_t stack = alloc::stack_pointer();
+  alloc::thread_sites.stack = stack;
+  alloc::SiteSlot* slot = alloc::find_site(alloc::thread_sites.first, caller, stack);
+  const size_t rounded = alloc::rounded_to(alignment, size);
+  if (slot == nullptr || rounded > alloc::kMaxCachedSize) return nullptr;
+  void* block = alloc::pop_aligned_or(slot->cache, alignment, rounded, [] { return nullptr; });
+  if (block == nullptr) return nullptr;
+  alloc::thread_sites.stack = 0;
+  slot->tally += size + alloc::kOneAllocation;
+  return block;
+}
+
+// A hit where rules decide by the size asked for, as quick_route() says, or tiering by the place
+// that it comes from; else null.
+void* take_quickly(size_t alignment, size_t size, const void* caller) {
+  if (alloc::thread_sites.first != nullptr) return take_for_site(alignment, size, caller);
   if (size > alloc::kMaxCachedSize) return nullptr;
   const alloc::PlacementId placement = routing::quick_route(size);
   if (placement == routing::kAskRules) return nullptr;
+  if (placement == alloc::kDefaultPlacement && alloc::classes_started()) return nullptr;
   return alloc::allocate_aligned_or(alignment, size, placement, [] { return nullptr; });
 }
 
@@ -91,7 +111,7 @@ void* reallocate_across(void* block, size_t size, Choice choice) {
 }  // namespace
 
 void* allocate_routed(size_t size, const void* caller) {
-  return allocate_routed_or(size, [size, caller] { return allocate_slow(size, caller); });
+  return allocate_routed_or(size, caller, [size, caller] { return allocate_slow(size, caller); });
 }
 
 void* allocate_slow(size_t size, const void* caller) {
@@ -103,13 +123,14 @@ void* allocate_zeroed_slow(size_t size, const void* caller) {
 }
 
 void* allocate_aligned_slow(size_t alignment, size_t size, const void* caller) {
-  void* block = take_quickly(alignment, size);
+  void* block = take_quickly(alignment, size, caller);
   if (block != nullptr) return block;
   return guarded(size, caller,
                  [alignment, size](Choice c) { return take_aligned(alignment, size, c); });
 }
 
 void* reallocate(void* block, size_t size, const void* caller) {
+  if (alloc::classes_started()) alloc::thread_sites.stack = alloc::stack_pointer();
   return guarded(size, caller, [block, size](Choice c) -> void* {
     const bool ours = alloc::owns(block);
     const alloc::Guard* guard = ours ? alloc::guard_of(block) : nullptr;

@@ -29,6 +29,7 @@ enum class Spread {
   kOrdered,     // first leg with room
   kInterleave,  // page stripes in proportion to the weights
   kRatio,       // bytes allocated in proportion to the weights
+  kUnits,       // two legs, near and far: each unit of 2 MiB on one of them, as tiering decides
 };
 
 struct Placement {

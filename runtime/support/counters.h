@@ -27,7 +27,8 @@ struct TargetCounters {
   uint32_t emulated;  // 1: a logical target laid over `node`
   Counter used;       // 1 once the slot is valid
   Counter quota;      // limit in force, UINT64_MAX: none
-  Counter allocated;  // handed out, cumulative (slow path: includes what thread caches hold)
+  Counter allocated;  // handed out, cumulative (slow path: includes what thread caches hold). What
+                      // tiering moves is freed on the one target and allocated on the other
   Counter freed;      // taken back, cumulative
   Counter charged;    // committed now
   Counter charged_peak;
@@ -52,7 +53,8 @@ struct WindowRecord {
   Counter stripe;          // 0, or bytes per stripe where neighbours alternate between nodes
   Counter stripe_targets;  // the targets that a striped window alternates between, one bit each; 0:
                            // any
-  Counter reserved[2];
+  Counter moves;           // 1: what the stripes hold may move from target to target
+  Counter reserved[1];
 };
 
 // A piece of the range map (hms_bind) that some node was asked for.

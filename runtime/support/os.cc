@@ -83,6 +83,8 @@ int advise_huge_pages(void* addr, size_t bytes, bool on) {
   return result(madvise(addr, bytes, on ? MADV_HUGEPAGE : MADV_NOHUGEPAGE));
 }
 
+int break_huge_page(void* addr, size_t bytes) { return result(madvise(addr, bytes, MADV_COLD)); }
+
 int set_range_policy(void* addr, size_t bytes, Policy policy, const NodeMask& nodes) {
   // MPOL_DEFAULT and MPOL_LOCAL take no nodes: mbind(2).
   bool bare = policy == Policy::kDefault || policy == Policy::kLocal;

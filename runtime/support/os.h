@@ -41,6 +41,9 @@ int unmap(void* addr, size_t bytes);
 // Faults every page in, for writing. -ENOSYS/-EINVAL before Linux 5.14.
 int populate(void* addr, size_t bytes);
 int advise_huge_pages(void* addr, size_t bytes, bool on);
+// Makes small pages of the huge page that holds the range, a part of it: what the kernel does when
+// a part is said to be cold (mm/madvise.c). The content stays, and so do the pages.
+int break_huge_page(void* addr, size_t bytes);
 
 // Sets the memory policy of a range; existing pages stay where they are.
 int set_range_policy(void* addr, size_t bytes, Policy policy, const NodeMask& nodes);

@@ -1,0 +1,151 @@
+// See class_list.h, and start_classes() of classes.h.
+#include "allocator/tiering/class_list.h"
+
+#include <new>
+#include <string>
+
+#include "allocator/meta.h"
+#include "allocator/mutex.h"
+#include "allocator/region.h"
+#include "allocator/setup.h"
+#include "allocator/tiering/sites.h"
+
+namespace hms::alloc {
+
+std::atomic<bool> classes_on{false};
+std::atomic<uint32_t> class_epoch{0};
+
+namespace {
+
+using tiering::ClassId;
+using tiering::kNoClass;
+
+constexpr unsigned kPreparedClasses = 6;
+constexpr unsigned kSharedClasses = 3;    // probation, and the advised ones
+constexpr unsigned kFamily = 0x100;       // Placement::family of class 0
+constexpr size_t kWindowsForOthers = 64;  // of the region, that classes leave alone
+
+struct Entry {
+  PlacementId placement = 0;
+  std::atomic<bool> taken{false};
+};
+Entry entries[kMaxClasses];
+std::atomic<unsigned> count{0};
+std::atomic<uint8_t> class_plus_one[kMaxPlacements] = {};  // by placement
+
+Mutex preparing;
+Placement model;  // of all classes; under `preparing`
+std::atomic<tiering::ContextTable*> table{nullptr};
+std::atomic<AskAdvice> ask_advice{nullptr};
+
+unsigned free_classes() {
+  unsigned free = 0;
+  for (unsigned i = 0; i < class_count(); ++i) {
+    if (!entries[i].taken.load(std::memory_order_relaxed)) ++free;
+  }
+  return free;
+}
+
+// Under `preparing`.
+Status add_class() {
+  const unsigned id = count.load(std::memory_order_relaxed);
+  model.family = kFamily + id;
+  Result<PlacementId> placement = register_placement(model);
+  if (!placement.ok()) return placement.status();
+  entries[id].placement = placement.value();
+  entries[id].taken.store(id < kSharedClasses, std::memory_order_relaxed);
+  if (id == kAdvisedFar) class_leg(kAdvisedFar)->plan.units->lean.store(Side::kFar);
+  class_plus_one[placement.value()].store(static_cast<uint8_t>(id + 1), std::memory_order_release);
+  count.store(id + 1, std::memory_order_release);
+  return {};
+}
+
+Status check_targets(const TargetRef& near, const TargetRef& far) {
+  if (ensure_started() != alloc::Entry::kReady || window_bytes() < kUnitBytes) {
+    return {HMS_ENOMEM, "tiering: too little address space for windows of classes"};
+  }
+  if (several_nodes() && near.key != far.key && (near.node < 0 || far.node < 0)) {
+    return {HMS_EINVAL, "tiering: '" + near.key + "' and '" + far.key +
+                            "' must each name the node that backs them"};
+  }
+  return {};
+}
+
+}  // namespace
+
+tiering::ContextTable& contexts() { return *table.load(std::memory_order_acquire); }
+const tiering::ContextTable* context_table() { return table.load(std::memory_order_acquire); }
+
+unsigned class_count() { return count.load(std::memory_order_acquire); }
+PlacementId class_placement(ClassId id) { return entries[id].placement; }
+Leg* class_leg(ClassId id) { return placement_state(entries[id].placement)->legs[0]; }
+
+ClassId class_of_placement(PlacementId id) {
+  const uint8_t plus_one = class_plus_one[id].load(std::memory_order_acquire);
+  return plus_one == 0 ? kNoClass : static_cast<ClassId>(plus_one - 1);
+}
+
+ClassId first_class(tiering::ContextId id, bool fresh) {
+  const AskAdvice ask = ask_advice.load(std::memory_order_acquire);
+  if (!fresh || ask == nullptr) return tiering::kProbation;
+  const tiering::ContextKey key = contexts().at(id).key.load(std::memory_order_relaxed);
+  const auto* site = static_cast<const void*>(to_pointer(tiering::site_of(key)));
+  switch (ask({id, site, tiering::depth_of(key)})) {
+    case Advice::kNear:
+      return kAdvisedNear;
+    case Advice::kFar:
+      return kAdvisedFar;
+    case Advice::kNone:
+      break;
+  }
+  return tiering::kProbation;
+}
+
+ClassId take_class() {
+  for (unsigned i = kSharedClasses; i < class_count(); ++i) {
+    if (!entries[i].taken.exchange(true, std::memory_order_acq_rel)) return static_cast<ClassId>(i);
+  }
+  return kNoClass;
+}
+
+void mark_taken(ClassId id) { entries[id].taken.store(true, std::memory_order_relaxed); }
+
+void prepare_classes() {
+  if (free_classes() >= kPreparedClasses || class_count() == kMaxClasses) return;
+  LockGuard guard(preparing);
+  while (free_classes() < kPreparedClasses && class_count() < kMaxClasses &&
+         windows_left() > kWindowsForOthers) {
+    if (!add_class().ok()) return;
+  }
+}
+
+void lock_preparing() { preparing.lock(); }
+void unlock_preparing() { preparing.unlock(); }
+
+void set_class_advice(AskAdvice ask) { ask_advice.store(ask, std::memory_order_release); }
+
+Result<tiering::Heap*> start_classes(const TargetRef& near, const TargetRef& far) {
+  Status usable = check_targets(near, far);
+  if (!usable.ok()) return usable;
+  {
+    LockGuard guard(preparing);
+    if (class_count() > 0) return class_heap();
+    if (table.load(std::memory_order_relaxed) == nullptr) {
+      table.store(static_cast<tiering::ContextTable*>(meta_allocate(sizeof(tiering::ContextTable))),
+                  std::memory_order_release);
+    }
+    if (context_table() == nullptr) return Status(HMS_ENOMEM, "tiering: no memory for contexts");
+    model.legs = {{near, 1}, {far, 1}};
+    model.spread = Spread::kUnits;
+    model.spec = near.key + " | " + far.key;
+    for (unsigned i = 0; i < kSharedClasses; ++i) {
+      Status added = add_class();
+      if (!added.ok()) return added;
+    }
+  }
+  prepare_classes();
+  classes_on.store(true, std::memory_order_release);
+  return class_heap();
+}
+
+}  // namespace hms::alloc
