@@ -67,7 +67,7 @@ __attribute__((noinline)) void* aligned_missed(size_t alignment, size_t size,
 
 // A block that never came from here is left alone: giving it to the wrong heap is a crash later.
 bool accept(const void* block, const char* function) {
-  if (owns(block)) return true;
+  if (is_ours(block)) return true;
   log_once(LogLevel::kError, "foreign block",
            "%s(%p): the block is not from libhms; it is left alone. Release it with what made it",
            function, block);
@@ -226,7 +226,7 @@ void hms_free(void* block) {
 }
 
 size_t hms_usable_size(const void* block) {
-  return block != nullptr && owns(block) ? usable_guarded(block) : 0;
+  return block != nullptr && is_ours(block) ? usable_guarded(block) : 0;
 }
 
 const char* hms_target_of(const void* block) {

@@ -13,8 +13,13 @@ std::atomic<const Guard*> the_guard{nullptr};
 void set_guard(const Guard* guard) { the_guard.store(guard, std::memory_order_release); }
 
 const Guard* guard_of(const void* block) {
-  return region.guarded[placement_of(block)] ? the_guard.load(std::memory_order_acquire) : nullptr;
+  const Guard* guard = the_guard.load(std::memory_order_acquire);
+  if (guard == nullptr) return nullptr;
+  const bool its = owns(block) ? region.guarded[placement_of(block)] : guard->has_outside(block);
+  return its ? guard : nullptr;
 }
+
+bool is_ours(const void* block) { return owns(block) || guard_of(block) != nullptr; }
 
 void free_guarded(void* block) {
   const Guard* guard = guard_of(block);

@@ -83,6 +83,24 @@ struct MappedBlock {
   Record record;
 };
 alloc::Mutex mapped_lock;
+std::atomic<size_t> mapped_count{0};  // so that a process without such blocks takes no lock
+// By this thread, around a fork, too. Its own free() and that of fork handlers then ask nothing.
+__thread bool holds_mapped = false;
+void hold_mapped() {
+  mapped_lock.lock();
+  holds_mapped = true;
+}
+void let_mapped_go() {
+  holds_mapped = false;
+  mapped_lock.unlock();
+}
+class MappedGuard {
+ public:
+  MappedGuard() { hold_mapped(); }
+  ~MappedGuard() { let_mapped_go(); }
+  MappedGuard(const MappedGuard&) = delete;
+  MappedGuard& operator=(const MappedGuard&) = delete;
+};
 std::map<uintptr_t, MappedBlock>& mapped_blocks() {
   static auto* const blocks = new std::map<uintptr_t, MappedBlock>;
   return *blocks;
@@ -251,9 +269,10 @@ Record* record_of(const void* block) {
 }
 
 bool map_block(void* block, size_t length, size_t size, Group* group) {
-  alloc::LockGuard guard(mapped_lock);
+  const MappedGuard guard;
   try {
     MappedBlock& made = mapped_blocks()[reinterpret_cast<uintptr_t>(block)];
+    mapped_count.store(mapped_blocks().size(), std::memory_order_relaxed);
     made.length = length;
     enlist(&made.record, block, size, group);
     return true;
@@ -262,29 +281,33 @@ bool map_block(void* block, size_t length, size_t size, Group* group) {
   }
 }
 
+// free() asks for every address that it does not know: nodes of this very table, if another
+// allocator comes before ours.
 Record* mapped_record(const void* block) {
-  alloc::LockGuard guard(mapped_lock);
+  if (mapped_count.load(std::memory_order_relaxed) == 0 || holds_mapped) return nullptr;
+  const MappedGuard guard;
   auto at = mapped_blocks().find(reinterpret_cast<uintptr_t>(block));
   if (at == mapped_blocks().end() || at->second.record.check == 0) return nullptr;
   return &at->second.record;
 }
 
 size_t unmap_block(const void* block) {
-  alloc::LockGuard guard(mapped_lock);
+  const MappedGuard guard;
   auto at = mapped_blocks().find(reinterpret_cast<uintptr_t>(block));
   if (at == mapped_blocks().end()) return 0;
   const size_t length = at->second.length;
   mapped_blocks().erase(at);
+  mapped_count.store(mapped_blocks().size(), std::memory_order_relaxed);
   return length;
 }
 
 void lock_blocks() {
-  mapped_lock.lock();
+  hold_mapped();
   spreading.lock();
 }
 void unlock_blocks() {
   spreading.unlock();
-  mapped_lock.unlock();
+  let_mapped_go();
 }
 
 }  // namespace hms::omp

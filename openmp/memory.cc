@@ -309,12 +309,17 @@ void* reallocate_by_realloc(void* block, size_t size) {
 }
 
 size_t usable_beside_record(const void* block) {
-  return record_of(block) == nullptr ? 0 : alloc::usable_size(block) - sizeof(Record);
+  const Record* record = record_of(block);
+  if (record == nullptr) return 0;
+  return alloc::owns(block) ? alloc::usable_size(block) - sizeof(Record) : to_pages(record->size);
 }
+
+bool has_mapping(const void* block) { return mapped_record(block) != nullptr; }
 
 }  // namespace
 
-const alloc::Guard record_guard = {release_by_free, reallocate_by_realloc, usable_beside_record};
+const alloc::Guard record_guard = {release_by_free, reallocate_by_realloc, usable_beside_record,
+                                   has_mapping};
 
 void complain(const char* kind, const std::string& what) {
   static auto* const said = new std::set<std::string>;

@@ -132,9 +132,9 @@ void* allocate_aligned_slow(size_t alignment, size_t size, const void* caller) {
 void* reallocate(void* block, size_t size, const void* caller) {
   if (alloc::classes_started()) alloc::thread_sites.stack = alloc::stack_pointer();
   return guarded(size, caller, [block, size](Choice c) -> void* {
-    const bool ours = alloc::owns(block);
-    const alloc::Guard* guard = ours ? alloc::guard_of(block) : nullptr;
+    const alloc::Guard* guard = alloc::guard_of(block);
     if (guard != nullptr) return guard->reallocate(block, size);
+    const bool ours = alloc::owns(block);
     if (ours && c.door == Door::kPlace) return reallocate_ours(block, size, c);
     if (!ours && c.door == Door::kForward && !is_early(block)) {
       return next_allocator().realloc(block, size);
@@ -146,7 +146,7 @@ void* reallocate(void* block, size_t size, const void* caller) {
 void release_slow(void* block) {
   if (block == nullptr) return;
   ErrnoKeeper keeper;
-  if (alloc::owns(block)) {
+  if (alloc::is_ours(block)) {
     alloc::free_guarded(block);
   } else {
     release_foreign(block);
@@ -155,7 +155,7 @@ void release_slow(void* block) {
 
 size_t usable_slow(const void* block) {
   if (block == nullptr) return 0;
-  return alloc::owns(block) ? alloc::usable_guarded(block) : foreign_usable_size(block);
+  return alloc::is_ours(block) ? alloc::usable_guarded(block) : foreign_usable_size(block);
 }
 
 }  // namespace hms::entry
