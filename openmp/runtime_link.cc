@@ -140,9 +140,10 @@ Handle load_default(Flavour flavour) {
 
 uint64_t team_of_thread(Flavour flavour) {
   const Runtime* r = runtime(flavour);
-  if (r == nullptr) return 0;
-  uint64_t name = mix(0x7465616d, static_cast<uint64_t>(r->team()));
+  if (r == nullptr) return this_thread();
   const int level = r->level();
+  uint64_t name = mix(0x7465616d, static_cast<uint64_t>(r->team()));
+  if (level == 0) name = mix(name, this_thread());
   for (int l = 1; l < level; ++l) name = mix(name, static_cast<uint64_t>(r->ancestor(l)));
   return mix(name, static_cast<uint64_t>(level));
 }

@@ -32,8 +32,12 @@ void store_default(Flavour flavour, Handle handle);
 // What store_default() put there, or what the runtime started with.
 Handle load_default(Flavour flavour);
 
-// Tells the access groups of a thread apart. A team is named by the way to it: the thread numbers
-// of its ancestors; two teams that exist at the same time differ in one of them.
+// Tells the access groups of a thread apart. Outside of parallel regions a thread is a team by
+// itself (5.2, glossary: implicit parallel region). Any other team is named by the way to it: the
+// number of its initial team in the league, and the thread numbers of its ancestors. Teams that
+// exist at the same time differ in one of them, unless threads that the program made itself both
+// have one; runtimes tell nothing that would. Likewise contention groups: one for each initial
+// team.
 uint64_t team_of_thread(Flavour flavour);
 uint64_t contention_group_of_thread(Flavour flavour);
 
