@@ -138,6 +138,12 @@ Result<const Space*> make(const std::string& name, const std::string& spec, Hand
   return space.release();
 }
 
+std::string defined_names() {
+  std::string names;
+  for (const auto& [name, spec] : table().definitions) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
 const Space* make_predefined(Handle handle) {
   Table& t = table();
   const char* name = kPredefinedNames[handle];
@@ -219,7 +225,12 @@ Result<const Space*> space_named(const std::string& name) {
   }
   auto defined = t.definitions.find(name);
   auto made = make(name, defined == t.definitions.end() ? name : defined->second, next_handle());
-  if (made.ok()) note(made.value());
+  if (made.ok()) {
+    note(made.value());
+  } else if (defined == t.definitions.end() && !t.definitions.empty()) {
+    return Status(made.status().code(),
+                  made.status().message() + "; defined memory spaces: " + defined_names());
+  }
   return made;
 }
 

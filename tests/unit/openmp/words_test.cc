@@ -113,6 +113,14 @@ TEST_F(SpaceNames, OfTheEnvironment) {
   }
 }
 
+TEST_F(SpaceNames, AWrongNameIsAnsweredWithThoseThereAre) {
+  EXPECT_TRUE(define_space("scratch", "slow").ok());
+  EXPECT_TRUE(define_space("other", "fast").ok());
+  const Status s = space_named("Scratch").status();
+  EXPECT_NE(s.message().find("'Scratch' is no target"), std::string::npos) << s.message();
+  EXPECT_NE(s.message().find("defined memory spaces: other, scratch"), std::string::npos);
+}
+
 TEST_F(SpaceNames, DefinitionsComeBeforeTheFirstUse) {
   EXPECT_TRUE(define_space("mine", "fast").ok());
   EXPECT_TRUE(define_space("mine", "slow").ok());  // not used yet
