@@ -275,6 +275,9 @@ Status destroy_allocator(Handle h) {
     slot->next_handle = kTag | ((h + kGenerationStep) & ~kTagMask);
     free_places().places.push_back(h & kPlaceMask);
   }
+  if (a->traits.partition == Partition::kPartitioner) {
+    forget_allocator_parts(a->traits.partitioner, h);
+  }
   free_object(a);
   return {};
 }

@@ -1,6 +1,8 @@
 // See partitioner.h.
 #include "openmp/partitioner.h"
 
+#include <string.h>
+
 #include <map>
 #include <memory>
 #include <mutex>
@@ -94,15 +96,16 @@ Mempartition* compute(const Partitioner& by, const Space& space, size_t size, ui
 
 }  // namespace
 
-bool init_partitioner(const void* object, int lifetime, ComputeParts compute,
-                      ReleaseParts release) {
+bool init_partitioner(void* object, int lifetime, ComputeParts compute, ReleaseParts release) {
   if (object == nullptr || compute == nullptr || lifetime < 1 || lifetime > 3) return false;
   std::lock_guard<std::recursive_mutex> guard(table_lock());
   auto made = std::make_shared<Partitioner>();
   made->lifetime = static_cast<Lifetime>(lifetime);
   made->compute = compute;
   made->release = release;
-  tables().partitioners[reinterpret_cast<uintptr_t>(object)] = std::move(made);
+  const auto handle = reinterpret_cast<uintptr_t>(object);
+  tables().partitioners[handle] = std::move(made);
+  memcpy(object, &handle, sizeof handle);
   return true;
 }
 

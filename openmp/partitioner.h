@@ -24,8 +24,10 @@ using ReleaseParts = void (*)(Mempartition*);
 // omp_mempartitioner_lifetime_t: how long an answer may be used again.
 enum class Lifetime : int { kStatic = 1, kAllocator = 2, kDynamic = 3 };
 
-// False: a lifetime that does not exist, or no compute procedure.
-bool init_partitioner(const void* object, int lifetime, ComputeParts compute, ReleaseParts release);
+// Writes the handle, its address, into the object, which is at least a word: Fortran programs give
+// the trait the value of their variable. False: a lifetime that does not exist, or no compute
+// procedure.
+bool init_partitioner(void* object, int lifetime, ComputeParts compute, ReleaseParts release);
 // Gives back its remembered answers. False: not initialized.
 bool destroy_partitioner(const void* object);
 bool is_partitioner(uintptr_t object);

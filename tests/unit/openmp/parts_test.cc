@@ -59,7 +59,7 @@ void two_parts(Handle, size_t size, uintptr_t, Mempartition* p) {
 void end_partition(Mempartition* p) { destroy_partition(p); }
 
 TEST_F(Partitioners, MustBeInitialized) {
-  int object = 0;
+  uintptr_t object = 0;
   const auto address = reinterpret_cast<uintptr_t>(&object);
   EXPECT_FALSE(init_partitioner(&object, 0, two_parts, end_partition));
   EXPECT_FALSE(init_partitioner(&object, 4, two_parts, end_partition));
@@ -73,7 +73,7 @@ TEST_F(Partitioners, MustBeInitialized) {
 }
 
 TEST_F(Partitioners, SayWhereTheirPartsAre) {
-  int object = 0;
+  uintptr_t object = 0;
   ASSERT_TRUE(init_partitioner(&object, 3, two_parts, end_partition));
   const Space* space = space_named("fast>slow").value();
   Traits traits;
