@@ -25,7 +25,7 @@ suite() {
   fi
 }
 for compiler in gcc clang14 clang16 clang19 gfortran; do
-  for program in "$programs"/{placement,newer,traits,routines,directives,cxx,fortran}."$compiler"; do
+  for program in "$programs"/{placement,newer,traits,access,routines,directives,target,abi,cxx,fortran,fortran8}."$compiler"; do
     [ ! -x "$program" ] || suite "$program"
   done
 done

@@ -129,6 +129,111 @@ static void allocate_directive(void) {
 #endif
 }
 
+/* The align clause (5.1) of the directive, and a directive whose allocator has no memory. */
+static void allocate_directive_with_align(void) {
+#if defined(__clang__)
+  int array[10], scalar;
+#pragma omp allocate(array) allocator(omp_large_cap_mem_alloc) align(1024)
+#pragma omp allocate(scalar) align(256)
+  array[9] = scalar = 4;
+  CHECK(array[9] == scalar);
+  CHECK((uintptr_t)opaque(array) % 1024 == 0 && (uintptr_t)opaque(&scalar) % 256 == 0);
+#else
+  SKIP("GCC 12 does not implement the directive");
+#endif
+}
+
+static void allocate_directive_without_memory_ends_the_program(void) {
+#if defined(__clang__)
+  allocator h = MAKE(omp_default_mem_space, trait(omp_atk_pool_size, 1), NULL_FB);
+  int array[10];
+#pragma omp allocate(array) allocator(h)
+  array[9] = 4;
+  opaque(array);
+#else
+  SKIP("GCC 12 does not implement the directive");
+#endif
+}
+
+/* The align modifier of the clause (5.1). */
+static void clause_with_align(void) {
+#if defined(__clang__)
+  SKIP("Clang to 19 does not know the modifier");
+#else
+  allocator h = MAKE(omp_default_mem_space, trait(omp_atk_alignment, 512));
+  int value = 6, good = 0;
+#pragma omp parallel num_threads(2) firstprivate(value) \
+    allocate(allocator(h), align(2048) : value) reduction(+ : good)
+  good += value == 6 && (uintptr_t)&value % 2048 == 0;
+  CHECK(good == 2);
+  omp_destroy_allocator(h);
+#endif
+}
+
+static void uses_predefined_allocators(void) {
+#if defined(__clang__)
+  int value = 3, good = 0;
+#pragma omp target uses_allocators(omp_large_cap_mem_alloc) firstprivate(value) \
+    allocate(omp_large_cap_mem_alloc                                            \
+             : value) map(tofrom                                                \
+                          : good)
+  good = value == 3 ? 1 : 2;
+  CHECK(good == 1);
+#else
+  SKIP("GCC 12 does not implement uses_allocators");
+#endif
+}
+
+/* Makes the allocator on entry, and destroys it at the end. */
+static void uses_allocators_with_traits(void) {
+#if defined(__clang__) && __clang_major__ >= 19
+  int good = 0;
+  for (int i = 0; i < 100; i++) {
+    int value = i;
+    allocator h = omp_null_allocator;
+    const omp_alloctrait_t traits[] = {{omp_atk_alignment, 512}};
+#pragma omp target uses_allocators(h(traits)) firstprivate(value) allocate(h                   \
+                                                                           : value) map(tofrom \
+                                                                                        : good)
+    good += value == i && (uintptr_t)&value % 512 == 0;
+  }
+  CHECK(good == 100);
+#else
+  SKIP("this compiler knows no traits in uses_allocators");
+#endif
+}
+
+static void distribute_and_linear(void) {
+  allocator h = MAKE(omp_default_mem_space, trait(omp_atk_alignment, 128));
+  int value = 2, good = 0, at = 0;
+#pragma omp teams distribute num_teams(2) firstprivate(value) allocate(h : value)
+  for (int i = 0; i < 10; i++) {
+#pragma omp atomic
+    good += value == 2;
+  }
+#pragma omp parallel for num_threads(2) linear(at : 1) allocate(h : at)
+  for (int i = 0; i < 10; i++) at = at + 1;
+  CHECK(good == 10 && at == 10);
+  omp_destroy_allocator(h);
+}
+
+/* Compilers leave the clause of task reductions to the runtime's own memory; results are right. */
+static void reductions_of_tasks(void) {
+  int grouped = 0, looped = 0;
+#pragma omp parallel num_threads(2)
+#pragma omp single
+  {
+#pragma omp taskgroup task_reduction(+ : grouped) allocate(omp_default_mem_alloc : grouped)
+    for (int i = 0; i < 10; i++) {
+#pragma omp task in_reduction(+ : grouped)
+      grouped += i;
+    }
+#pragma omp taskloop reduction(+ : looped) allocate(omp_default_mem_alloc : looped)
+    for (int i = 0; i < 10; i++) looped += i;
+  }
+  CHECK(grouped == 45 && looped == 45);
+}
+
 static void nested_regions(void) {
   allocator h = MAKE(omp_default_mem_space, trait(omp_atk_alignment, 64));
   int good = 0;
@@ -160,7 +265,15 @@ int main(int argc, char** argv) {
       {"clause_without_allocator", clause_without_allocator, 0, NULL},
       {"clause_without_memory_ends_the_program", clause_without_memory_ends_the_program, 1,
        "Out of memory allocating"},
+      {"clause_with_align", clause_with_align, 0, NULL},
       {"allocate_directive", allocate_directive, 0, NULL},
+      {"allocate_directive_with_align", allocate_directive_with_align, 0, NULL},
+      {"allocate_directive_without_memory_ends_the_program",
+       allocate_directive_without_memory_ends_the_program, 1, "Out of memory allocating"},
+      {"uses_predefined_allocators", uses_predefined_allocators, 0, NULL},
+      {"uses_allocators_with_traits", uses_allocators_with_traits, 0, NULL},
+      {"distribute_and_linear", distribute_and_linear, 0, NULL},
+      {"reductions_of_tasks", reductions_of_tasks, 0, NULL},
       {"nested_regions", nested_regions, 0, NULL},
   };
   return RUN_CASES(cases, argc, argv);

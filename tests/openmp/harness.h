@@ -43,6 +43,16 @@ static inline void leave_case(int status, const char* why) {
   } while (0)
 #define SKIP(reason) leave_case(kSkipped, reason)
 
+/* Built with AddressSanitizer, a case must also leave no memory behind that nothing points to. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { kUnderAsan = 1 };
+int __lsan_do_recoverable_leak_check(void);
+static inline int leaks(void) { return __lsan_do_recoverable_leak_check(); }
+#else
+enum { kUnderAsan = 0 };
+static inline int leaks(void) { return 0; }
+#endif
+
 struct test_case {
   const char* name;
   void (*run)(void);
@@ -84,6 +94,7 @@ static inline int run_one(const struct test_case* c) {
     close(said[1]);
     alarm(300);
     c->run();
+    if (leaks()) leave_case(kFailed, "memory was leaked, see above");
     _exit(0);
   }
   close(why[1]);

@@ -3,6 +3,10 @@
 
 #include "harness.h"
 
+#include <malloc.h>
+
+int main(int argc, char** argv);
+
 static void device_spaces(void) {
   int host = omp_get_initial_device(), other[] = {host, 77};
   for (int s = 0; s < 5; s++) {
@@ -154,6 +158,160 @@ static void static_partitioner(void) { partitioner_with(omp_static_mempartition,
 static void allocator_partitioner(void) { partitioner_with(omp_allocator_mempartition, 1, 1); }
 static void dynamic_partitioner(void) { partitioner_with(omp_dynamic_mempartition, 3, 3); }
 
+/* The object itself says its handle, too: Fortran programs pass the value of a variable. */
+static void partitioner_by_value(void) {
+  static omp_mempartitioner_t object;
+  computed = 0;
+  omp_init_mempartitioner(&object, omp_static_mempartition, first_page_apart, note_release);
+  uintptr_t value;
+  memcpy(&value, &object, sizeof value);
+  allocator h =
+      MAKE(omp_default_mem_space, trait(omp_atk_partition, HMS_OMP_ATV_PARTITIONER),
+           trait(HMS_OMP_ATK_PARTITIONER, value), trait(HMS_OMP_ATK_PARTITIONER_ARG, 42), NULL_FB);
+  CHECK(h != omp_null_allocator);
+  void* p = omp_alloc(50000, h);
+  CHECK(p != NULL && computed == 1);
+  omp_free(p, h);
+  omp_destroy_allocator(h);
+  omp_destroy_mempartitioner(&object);
+}
+
+/* Two allocators: a static answer serves both, one of an allocator does not. */
+static void partitioners_and_several_allocators(void) {
+  static omp_mempartitioner_t object;
+  for (int lifetime = omp_static_mempartition; lifetime <= omp_dynamic_mempartition; lifetime++) {
+    computed = released = 0;
+    omp_init_mempartitioner(&object, (omp_mempartitioner_lifetime_t)lifetime, first_page_apart,
+                            note_release);
+    for (int i = 0; i < 2; i++) {
+      allocator h = MAKE(omp_default_mem_space, trait(omp_atk_partition, HMS_OMP_ATV_PARTITIONER),
+                         trait(HMS_OMP_ATK_PARTITIONER, (uintptr_t)&object),
+                         trait(HMS_OMP_ATK_PARTITIONER_ARG, 42), NULL_FB);
+      for (int k = 0; k < 2; k++) {
+        void* p = omp_alloc(50000, h);
+        CHECK(p != NULL);
+        omp_free(p, h);
+      }
+      omp_destroy_allocator(h);
+      if (lifetime == omp_allocator_mempartition) CHECK(released == i + 1);
+    }
+    CHECK(computed == (lifetime == omp_static_mempartition      ? 1
+                       : lifetime == omp_allocator_mempartition ? 2
+                                                                : 4));
+    omp_destroy_mempartitioner(&object);
+    CHECK(released == computed);
+  }
+}
+
+/* Blocks in parts are mappings of their own: free() and realloc() find them all the same. */
+static void free_and_realloc_of_blocks_in_parts(void) {
+  if (kUnderAsan) SKIP("free() is AddressSanitizer's");
+  static omp_mempartitioner_t object;
+  omp_init_mempartitioner(&object, omp_dynamic_mempartition, first_page_apart, NULL);
+  allocator h =
+      MAKE(omp_default_mem_space, trait(omp_atk_partition, HMS_OMP_ATV_PARTITIONER),
+           trait(HMS_OMP_ATK_PARTITIONER, (uintptr_t)&object),
+           trait(HMS_OMP_ATK_PARTITIONER_ARG, 42), trait(omp_atk_pool_size, 400000), NULL_FB);
+  for (int i = 0; i < 100; i++) {
+    char* p = omp_alloc(50000, h);
+    CHECK(p != NULL && malloc_usable_size(p) >= 50000);
+    memset(p, 4, malloc_usable_size(p));
+    p = realloc(opaque(p), 200000);
+    CHECK(p != NULL && p[49999] == 4);
+    memset(p, 5, 200000);
+    CHECK(hms_usable_size(p) >= 200000);
+    if (i % 2) {
+      free(opaque(p));
+    } else {
+      hms_free(p);
+    }
+  }
+  void* most = omp_alloc(390000, h); /* nothing is left charged */
+  CHECK(most != NULL);
+  omp_destroy_allocator(h);
+  omp_destroy_mempartitioner(&object);
+}
+
+static void outside_of_procedures(omp_mempartition_t* p) {
+  omp_init_mempartition(p, 1, NULL);
+  CHECK(omp_mempartition_set_part(p, 0, 0, 4096) == -1);
+  CHECK(omp_mempartition_get_user_data(p) == NULL);
+  omp_destroy_mempartition(p);
+}
+static omp_mempartition_t* kept;
+static void keeps_it(space ms, size_t size, uintptr_t argument, omp_mempartition_t* p) {
+  (void)ms, (void)size, (void)argument;
+  kept = p; /* and sets no part */
+}
+static void no_parts(space ms, size_t size, uintptr_t argument, omp_mempartition_t* p) {
+  (void)ms, (void)size, (void)argument;
+  omp_init_mempartition(p, 0, NULL);
+  CHECK(omp_mempartition_set_part(p, 0, 0, 4096) == -1);
+}
+
+static void wrong_arguments_of_partitioners(void) {
+  static omp_mempartitioner_t object, never;
+  omp_init_mempartitioner(NULL, omp_static_mempartition, first_page_apart, NULL);
+  omp_init_mempartitioner(&object, (omp_mempartitioner_lifetime_t)0, first_page_apart, NULL);
+  omp_init_mempartitioner(&object, (omp_mempartitioner_lifetime_t)4, first_page_apart, NULL);
+  omp_init_mempartitioner(&object, omp_static_mempartition, NULL, NULL);
+  omp_destroy_mempartitioner(&never);
+  omp_destroy_mempartitioner(NULL);
+  CHECK(MAKE(omp_default_mem_space, trait(omp_atk_partition, HMS_OMP_ATV_PARTITIONER),
+             trait(HMS_OMP_ATK_PARTITIONER, (uintptr_t)&object)) == omp_null_allocator);
+  outside_of_procedures(NULL);
+  outside_of_procedures((omp_mempartition_t*)&object);
+  void (*const wrong[])(space, size_t, uintptr_t, omp_mempartition_t*) = {keeps_it, no_parts};
+  for (int i = 0; i < 2; i++) {
+    omp_init_mempartitioner(&object, omp_dynamic_mempartition, wrong[i], NULL);
+    allocator h = MAKE(omp_default_mem_space, trait(omp_atk_partition, HMS_OMP_ATV_PARTITIONER),
+                       trait(HMS_OMP_ATK_PARTITIONER, (uintptr_t)&object), NULL_FB);
+    CHECK(h != omp_null_allocator && omp_alloc(50000, h) == NULL);
+    omp_destroy_allocator(h);
+    omp_destroy_mempartitioner(&object);
+  }
+  outside_of_procedures(kept);
+}
+
+/* Handles that are none, lists that are not there, numbers below zero: no space, and no crash. */
+static void wrong_arguments_of_spaces(void) {
+  const uintptr_t garbage[] = {5,           9,         77,        200,
+                               1023,        1025,      4096,      0xdeadbeef,
+                               UINTPTR_MAX, 1u << 29u, 1u << 30u, (uintptr_t)main};
+  int host = omp_get_initial_device(), zero[] = {0, -1, 0}, many[] = {host, -1, host, -1};
+  for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++) {
+    space ms = (space)garbage[i];
+    CHECK(omp_get_memspace_num_resources(ms) == 0 && omp_get_memspace_pagesize(ms) == 0);
+    CHECK(omp_get_submemspace(ms, 1, zero) == HMS_OMP_NULL_MEM_SPACE);
+    CHECK(omp_get_device_memspace(host, ms) == HMS_OMP_NULL_MEM_SPACE);
+    CHECK(omp_get_devices_memspace(1, &host, ms) == HMS_OMP_NULL_MEM_SPACE);
+    CHECK(omp_get_device_and_host_memspace(host, ms) == HMS_OMP_NULL_MEM_SPACE);
+    CHECK(omp_get_devices_and_host_memspace(1, &host, ms) == HMS_OMP_NULL_MEM_SPACE);
+    CHECK(omp_get_devices_all_memspace(ms) == HMS_OMP_NULL_MEM_SPACE);
+    CHECK(omp_get_device_allocator(host, ms) == omp_null_allocator);
+    CHECK(omp_get_devices_allocator(1, &host, ms) == omp_null_allocator);
+    CHECK(omp_get_device_and_host_allocator(host, ms) == omp_null_allocator);
+    CHECK(omp_get_devices_and_host_allocator(1, &host, ms) == omp_null_allocator);
+    CHECK(omp_get_devices_all_allocator(ms) == omp_null_allocator);
+    CHECK(omp_init_allocator(ms, 0, NULL) == omp_null_allocator);
+  }
+  for (int n = -1; n <= 0; n++) {
+    CHECK(omp_get_devices_memspace(n, &host, omp_const_mem_space) == HMS_OMP_NULL_MEM_SPACE);
+    CHECK(omp_get_devices_allocator(n, &host, omp_const_mem_space) == omp_null_allocator);
+    CHECK(omp_get_submemspace(omp_const_mem_space, n, zero) == HMS_OMP_NULL_MEM_SPACE);
+  }
+  CHECK(omp_get_devices_and_host_memspace(-1, &host, omp_const_mem_space) ==
+        HMS_OMP_NULL_MEM_SPACE);
+  CHECK(omp_get_devices_and_host_memspace(0, NULL, omp_const_mem_space) == omp_const_mem_space);
+  CHECK(omp_get_devices_and_host_memspace(2, NULL, omp_const_mem_space) == HMS_OMP_NULL_MEM_SPACE);
+  CHECK(omp_get_devices_allocator(2, NULL, omp_const_mem_space) == omp_null_allocator);
+  CHECK(omp_get_devices_memspace(4, many, omp_const_mem_space) == omp_const_mem_space);
+  CHECK(omp_get_submemspace(omp_const_mem_space, 1, NULL) == HMS_OMP_NULL_MEM_SPACE);
+  CHECK(omp_get_submemspace(omp_const_mem_space, 1, zero + 1) == HMS_OMP_NULL_MEM_SPACE);
+  CHECK(omp_get_submemspace(omp_const_mem_space, 3, zero) == HMS_OMP_NULL_MEM_SPACE);
+  CHECK(omp_get_submemspace(omp_const_mem_space, 1 << 30, zero) == HMS_OMP_NULL_MEM_SPACE);
+}
+
 static void wrong_partition_is_refused(void) {
   static omp_mempartitioner_t object;
   wrong_by = 4096;
@@ -178,6 +336,11 @@ int main(int argc, char** argv) {
       {"static_partitioner", static_partitioner, 0, NULL},
       {"allocator_partitioner", allocator_partitioner, 0, NULL},
       {"dynamic_partitioner", dynamic_partitioner, 0, NULL},
+      {"partitioner_by_value", partitioner_by_value, 0, NULL},
+      {"partitioners_and_several_allocators", partitioners_and_several_allocators, 0, NULL},
+      {"free_and_realloc_of_blocks_in_parts", free_and_realloc_of_blocks_in_parts, 0, NULL},
+      {"wrong_arguments_of_partitioners", wrong_arguments_of_partitioners, 0, NULL},
+      {"wrong_arguments_of_spaces", wrong_arguments_of_spaces, 0, NULL},
       {"wrong_partition_is_refused", wrong_partition_is_refused, 0, NULL},
   };
   return RUN_CASES(cases, argc, argv);

@@ -211,6 +211,96 @@ static void nearest(void) {
   sched_setaffinity(0, sizeof all, &all);
 }
 
+/* A space of one's own, by a placement specification; 0 where the library does not serve it. */
+static uintptr_t space_by_name(const char* name) {
+  int (*ask)(const char*, uintptr_t*) =
+      (int (*)(const char*, uintptr_t*))dlsym(RTLD_DEFAULT, "hms_omp_space");
+  uintptr_t handle = 0;
+  if (ask == NULL) SKIP("spaces by name are the library's own");
+  CHECK(ask(name, &handle) == 0);
+  return handle;
+}
+
+/* First the one target, and what it has no room for on the next. */
+static void ordered_space(void) {
+  if (machine_is("one")) SKIP("one node: nothing to order");
+  const char* spec = HBM_MACHINE() ? "node:2>node:3" : "tier:fast>tier:slow";
+  allocator h = MAKE((space)space_by_name(spec), NULL_FB);
+  CHECK(h != omp_null_allocator);
+  size_t first = 0, second = 0;
+  for (int i = 0; i < 40; i++) {
+    size_t bytes = HBM_MACHINE() ? 16 << 20 : 4 << 20;
+    char* p = omp_alloc(bytes, h);
+    CHECK(p != NULL);
+    if (HBM_MACHINE()) {
+      touch(p, bytes);
+      first += pages_on(p, bytes, 2);
+      second += pages_on(p, bytes, 3);
+      CHECK(first + second == pages_of(p, bytes) * (size_t)(i + 1));
+    } else {
+      first += strcmp(target_of(p), "tier:fast") == 0;
+      second += strcmp(target_of(p), "tier:slow") == 0;
+    }
+    if (i == 0) CHECK(first > 0 && second == 0);
+  }
+  CHECK(second > 0);
+  omp_destroy_allocator(h);
+}
+
+/* Runs of 2 MiB and more in turn, three on the first target for one on the second: of a large block
+ * three quarters are there, give or take a run at each end. */
+static void weighted_space(void) {
+  if (!HBM_MACHINE()) SKIP("needs several nodes");
+  allocator h = MAKE((space)space_by_name("node:2*3+node:3"), NULL_FB);
+  CHECK(h != omp_null_allocator);
+  enum { kPages = 64 * 256, kRun = 512 };
+  size_t bytes = (size_t)kPages * 4096;
+  char* p = omp_aligned_alloc(4096, bytes, h);
+  CHECK(p != NULL);
+  touch(p, bytes);
+  size_t first = pages_on(p, bytes, 2), second = pages_on(p, bytes, 3);
+  CHECK(first + second == kPages);
+  CHECK(first >= kPages / 4 * 3 - 2 * kRun && first <= kPages / 4 * 3 + 2 * kRun);
+  omp_free(p, h);
+}
+
+/* The default allocator of a task, and of clauses that name none. */
+static void default_allocator_is_placed(void) {
+  omp_set_default_allocator(omp_high_bw_mem_alloc);
+  static double big[20000];
+  int good = 0;
+#pragma omp parallel num_threads(2) firstprivate(big) allocate(big) reduction(+ : good)
+  {
+    char* p = omp_alloc(100000, omp_null_allocator);
+    good += is_on((char*)big, sizeof big, 2, "tier:fast");
+    good += p != NULL && is_on(p, 100000, 2, "tier:fast");
+    omp_free(p, omp_null_allocator);
+  }
+  CHECK(good == 4);
+}
+
+/* All spaces and traits at once, from all threads. */
+static void threads_and_spaces(void) {
+  allocator fast = MAKE(omp_high_bw_mem_space, trait(omp_atk_pool_size, 20 << 20), NULL_FB);
+  allocator large = MAKE(omp_large_cap_mem_space, trait(omp_atk_alignment, 256), NULL_FB);
+  int wrong = 0;
+#pragma omp parallel num_threads(4) reduction(+ : wrong)
+  for (int i = 0; i < 60; i++) {
+    size_t bytes = (size_t)(i + 1) * 1000;
+    char* p = omp_alloc(bytes, fast);
+    char* q = omp_calloc(1, bytes, large);
+    wrong += p == NULL || !is_on(p, bytes, 2, "tier:fast");
+    wrong += q == NULL || !is_on(q, bytes, 3, "tier:slow");
+    p = omp_realloc(p, bytes, large, fast); /* from one space to the other */
+    wrong += p == NULL || !is_on(p, bytes, 3, "tier:slow");
+    omp_free(p, large);
+    omp_free(q, large);
+  }
+  CHECK(wrong == 0);
+  omp_destroy_allocator(fast);
+  omp_destroy_allocator(large);
+}
+
 static void pinned_and_placed(void) {
   allocator h = MAKE(omp_high_bw_mem_space, trait(omp_atk_pinned, omp_atv_true), NULL_FB);
   char* p = omp_alloc(100000, h);
@@ -232,6 +322,10 @@ int main(int argc, char** argv) {
       {"interleaved_by_parts", interleaved_by_parts, 0, NULL},
       {"blocked", blocked, 0, NULL},
       {"nearest", nearest, 0, NULL},
+      {"ordered_space", ordered_space, 0, NULL},
+      {"weighted_space", weighted_space, 0, NULL},
+      {"default_allocator_is_placed", default_allocator_is_placed, 0, NULL},
+      {"threads_and_spaces", threads_and_spaces, 0, NULL},
       {"pinned_and_placed", pinned_and_placed, 0, NULL},
   };
   return RUN_CASES(cases, argc, argv);

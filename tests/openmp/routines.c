@@ -253,6 +253,7 @@ static void small_blocks_outlive_their_allocator(void) {
 
 /* Blocks given to free() and realloc(): a mistake, which must not damage the heap. */
 static void free_and_realloc_of_blocks(void) {
+  if (kUnderAsan) SKIP("free() is AddressSanitizer's");
   allocator h = MAKE(omp_default_mem_space, trait(omp_atk_pool_size, 1 << 20),
                      trait(omp_atk_alignment, 64), NULL_FB);
   for (int round = 0; round < 50; round++) {
