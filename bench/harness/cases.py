@@ -169,7 +169,7 @@ def openmp(bench):
         program = pathlib.Path(bench.folder) / "openmp" / f"pair.{compiler}"
         if not program.exists():
             continue
-        for kind in ("malloc", "default", "null", "own", "pool"):
+        for kind in ("malloc", "default", "null", "own", "pool", "calls"):
             found.append(Case(f"omp pair/64 {kind}, {compiler} @2", "openmp", "ns", 2,
                               _openmp([str(program), kind, "2", "200"])))
     return found
