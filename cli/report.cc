@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "cli/report_tiering.h"
+
 #include "cli/table.h"
 
 namespace hms::cli {
@@ -64,6 +66,8 @@ ordered_json process_json(const ProcessReport& process) {
   out["policy_calls"] = process.stats.policy_calls;
   out["targets"] = ordered_json::array();
   for (const TargetStats& t : process.stats.targets) out["targets"].push_back(target_json(t));
+  if (process.rates) out["rates"] = rates_json(*process.rates);
+  if (process.stats.tiering.on) out["tiering"] = tiering_json(process.stats.tiering);
   return out;
 }
 
@@ -193,6 +197,10 @@ std::string to_table(const Report& report) {
     out += std::to_string(report.processes.size()) + " processes, in all:\n";
   }
   out += target_table(report.totals(), verified);
+  for (const ProcessReport& process : report.processes) {
+    if (process.rates) out += rates_text(*process.rates);
+    if (process.stats.tiering.on) out += tiering_text(process.stats.tiering);
+  }
   if (report.emulated()) {
     out += "Emulated: verified means that a page is on the node that backs the target.\n";
   }

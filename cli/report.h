@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,15 @@ namespace hms::cli {
 // When the kernel was asked where the pages are.
 enum class Verified { kNever, kAtExit, kSnapshot, kNow };
 
+// What happened between two looks, per second; bytes.
+struct Rates {
+  double allocated = 0, freed = 0, promoted = 0, demoted = 0;
+};
+Rates rates_between(const ProcessStats& before, const ProcessStats& after, double seconds);
+
 struct ProcessReport {
   ProcessStats stats;
+  std::optional<Rates> rates;
   bool running = false;
   bool replaced = false;  // the process went on as another program (exec)
   Verified verified = Verified::kNever;

@@ -14,6 +14,7 @@
 #include "cli/pages.h"
 #include "cli/report.h"
 #include "runtime/support/os_files.h"
+#include "runtime/support/os_sampling.h"
 #include "runtime/support/stats_files.h"
 
 namespace hms::cli {
@@ -86,6 +87,8 @@ int stat_one(const StatOptions& options) {
     sigaddset(&interrupt, SIGINT);
     sigprocmask(SIG_BLOCK, &interrupt, nullptr);
   }
+  ProcessStats before;
+  int64_t before_ns = 0;
   for (bool first = true;; first = false) {
     Result<ProcessReport> process = look(file.value(), user, !options.no_verify);
     if (!process.ok()) {
@@ -94,6 +97,13 @@ int stat_one(const StatOptions& options) {
       say(process.status().message());
       return kFailed;
     }
+    const int64_t now_ns = os::monotonic_ns();
+    if (!first) {
+      const double passed = static_cast<double>(now_ns - before_ns) / 1e9;
+      process.value().rates = rates_between(before, process.value().stats, passed);
+    }
+    before = process.value().stats;
+    before_ns = now_ns;
     Report report;
     report.processes.push_back(process.value());
     print(report, options.json, redraw);

@@ -16,6 +16,7 @@ inline constexpr uint32_t kStatsVersion = 2;
 inline constexpr uint32_t kStatsTargets = 64;
 inline constexpr uint32_t kStatsWindows = 256;
 inline constexpr uint32_t kStatsRanges = 128;
+inline constexpr uint32_t kStatsContexts = 16;
 inline constexpr uint32_t kStatsImages = 1000;  // kept of one process that replaces itself (exec)
 
 using Counter = std::atomic<uint64_t>;
@@ -65,6 +66,39 @@ struct RangeRecord {
   Counter reserved;
 };
 
+// Where allocations come from, as tiering tells places apart.
+struct ContextCounters {
+  char object[40];    // file name of the code's object; "" for an unused record
+  Counter offset;     // of the return address, as the object's file counts it
+  Counter depth;      // of the stack, in 16 bytes, where places are told apart by it; else 0
+  Counter share;      // of the observed accesses, in millionths
+  Counter allocated;  // bytes, cumulative
+  Counter class_id;
+};
+
+// Written by the thread of tiering after each step, texts too. All zero: tiering is off.
+struct TieringCounters {
+  Counter on;  // 1: it runs; 2: it has ended before the process, `why` says it
+  char sampler[24];
+  char near_key[48];
+  char far_key[48];
+  char why[104];  // nothing moves, or it has ended; "" otherwise
+  Counter steps;
+  Counter hit_ratio;   // estimate: share of observed accesses that met near memory, in millionths
+  Counter events;      // observed per second, in thousandths
+  Counter price;       // of near memory: events per second and MiB, in thousandths
+  Counter near_bytes;  // that tiering may use
+  Counter near_used;
+  Counter promoted;  // bytes, cumulative
+  Counter demoted;
+  Counter stuck;   // pages that the kernel would not move
+  Counter cost;    // of one CPU, in millionths
+  Counter effort;  // of the sampler, in millionths of the most
+  Counter units;   // and parts of units, that are looked at
+  Counter reserved[8];
+  ContextCounters contexts[kStatsContexts];  // the hottest first
+};
+
 enum class StatsState : uint32_t { kRunning = 1, kExited = 2 };
 
 struct StatsPage {
@@ -91,6 +125,7 @@ struct StatsPage {
   TargetCounters targets[kStatsTargets];
   WindowRecord windows[kStatsWindows];
   RangeRecord ranges[kStatsRanges];
+  TieringCounters tiering;
 };
 
 // The page of this process. Before the file is mapped, and when it cannot be made, memory that

@@ -54,6 +54,54 @@ TargetStats read_target(const TargetCounters& t) {
   return out;
 }
 
+// Of a number kept in parts of one; at most `limit`.
+double fraction(const Counter& counter, double parts, double limit) {
+  return std::min(static_cast<double>(count(counter)) / parts, limit);
+}
+
+constexpr double kMillion = 1e6, kThousand = 1e3;
+
+// Like clean(), but nothing stays nothing.
+std::string clean_or_empty(const char* text, size_t capacity) {
+  return *text == '\0' ? "" : clean(text, capacity);
+}
+
+TieringStats read_tiering(const TieringCounters& t) {
+  TieringStats out;
+  const uint64_t on = t.on.load();
+  if (on != 1 && on != 2) return out;
+  out.on = true;
+  out.ended = on == 2;
+  out.sampler = clean_or_empty(t.sampler, sizeof t.sampler);
+  out.near = clean_or_empty(t.near_key, sizeof t.near_key);
+  out.far = clean_or_empty(t.far_key, sizeof t.far_key);
+  out.why = clean_or_empty(t.why, sizeof t.why);
+  out.steps = count(t.steps);
+  out.hit_ratio = fraction(t.hit_ratio, kMillion, 1);
+  out.events_per_s = fraction(t.events, kThousand, 1e15);
+  out.price = fraction(t.price, kThousand, 1e15);
+  out.cost = fraction(t.cost, kMillion, 1e6);
+  out.effort = fraction(t.effort, kMillion, 1);
+  out.near_bytes = count(t.near_bytes);
+  out.near_used = count(t.near_used);
+  out.promoted = count(t.promoted);
+  out.demoted = count(t.demoted);
+  out.stuck_pages = count(t.stuck);
+  out.units = count(t.units);
+  for (const ContextCounters& c : t.contexts) {
+    if (c.object[0] == '\0') break;
+    ContextStats context;
+    context.object = clean(c.object, sizeof c.object);
+    context.offset = count(c.offset);
+    context.depth = count(c.depth);
+    context.share = fraction(c.share, kMillion, 1);
+    context.allocated = count(c.allocated);
+    context.class_id = static_cast<unsigned>(std::min<uint64_t>(count(c.class_id), 255));
+    out.contexts.push_back(context);
+  }
+  return out;
+}
+
 // Maps indexes of the page to indexes of the decoded vector; -1 for unused slots.
 using SlotMap = std::vector<int>;
 
@@ -210,6 +258,7 @@ Result<ProcessStats> parse_stats(const void* page, size_t bytes) {
     slots[i] = static_cast<int>(out.targets.size());
     out.targets.push_back(read_target(in->targets[i]));
   }
+  out.tiering = read_tiering(in->tiering);
   for (const WindowRecord& record : in->windows) {
     WindowStats window;
     if (read_window(record, slots, &window)) out.windows.push_back(window);

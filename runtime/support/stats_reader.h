@@ -32,6 +32,25 @@ struct WindowStats {
   uint64_t stripes = 0;  // 0, or a bit for each target that the window alternates between
 };
 
+struct ContextStats {
+  std::string object;
+  uint64_t offset = 0, depth = 0;
+  double share = 0;  // of the observed accesses
+  uint64_t allocated = 0;
+  unsigned class_id = 0;
+};
+
+// What tiering did and knows; docs/stats.md explains each.
+struct TieringStats {
+  bool on = false;     // it was started
+  bool ended = false;  // and has ended before the process
+  std::string sampler, near, far, why;
+  uint64_t steps = 0;
+  double hit_ratio = 0, events_per_s = 0, price = 0, cost = 0, effort = 0;
+  uint64_t near_bytes = 0, near_used = 0, promoted = 0, demoted = 0, stuck_pages = 0, units = 0;
+  std::vector<ContextStats> contexts;
+};
+
 struct ProcessStats {
   int pid = 0;
   uint64_t start_time = 0;
@@ -42,6 +61,7 @@ struct ProcessStats {
   uint64_t threads = 0, policy_calls = 0, slow_events = 0;
   std::vector<TargetStats> targets;
   std::vector<WindowStats> windows;
+  TieringStats tiering;
 };
 
 // Decodes a page: counts that cannot be are 0, strings are cut and cleaned, windows that make no

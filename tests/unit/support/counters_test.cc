@@ -336,10 +336,12 @@ TEST(StatsReader, RefusesWhatIsNoPage) {
   EXPECT_TRUE(parse_stats(raw->bytes, sizeof raw->bytes).ok());
   EXPECT_FALSE(parse_stats(raw->bytes, sizeof raw->bytes - 1).ok());
   EXPECT_FALSE(parse_stats(raw->bytes, 0).ok());
-  raw->page()->version = 2;
+  raw->page()->version = kStatsVersion + 1;
   Result<ProcessStats> seen = parse_stats(raw->bytes, sizeof raw->bytes);
   ASSERT_FALSE(seen.ok());
-  EXPECT_NE(seen.status().message().find("another version (2;"), std::string::npos);
+  EXPECT_NE(
+      seen.status().message().find("another version (" + std::to_string(kStatsVersion + 1) + ";"),
+      std::string::npos);
   raw->page()->magic = 1;
   EXPECT_FALSE(parse_stats(raw->bytes, sizeof raw->bytes).ok());
 }
@@ -384,6 +386,58 @@ TEST(StatsReader, CleansWhatAHostileProcessWrites) {
   EXPECT_EQ(stats.windows[0].bytes, 0x3000u);
   EXPECT_LE(stats.windows[1].base + stats.windows[1].bytes, uint64_t{1} << 57);
   EXPECT_EQ(stats.windows[1].stripes, 1u);
+}
+
+TEST(StatsReader, TellsWhatAProcessSaysOfItsTiering) {
+  auto raw = valid_page();
+  TieringCounters& t = raw->page()->tiering;
+  EXPECT_FALSE(parse_stats(raw->bytes, sizeof raw->bytes).value().tiering.on);
+  t.on.store(1);
+  strcpy(t.sampler, "accessed-bits");
+  strcpy(t.near_key, "node:0");
+  t.hit_ratio.store(750000);
+  t.promoted.store(4096);
+  strcpy(t.contexts[0].object, "libx.so");
+  t.contexts[0].offset.store(0x1234);
+  t.contexts[0].share.store(500000);
+  Result<ProcessStats> seen = parse_stats(raw->bytes, sizeof raw->bytes);
+  ASSERT_TRUE(seen.ok());
+  const TieringStats& tiering = seen.value().tiering;
+  EXPECT_TRUE(tiering.on);
+  EXPECT_FALSE(tiering.ended);
+  EXPECT_EQ(tiering.sampler, "accessed-bits");
+  EXPECT_EQ(tiering.near, "node:0");
+  EXPECT_EQ(tiering.why, "");
+  EXPECT_DOUBLE_EQ(tiering.hit_ratio, 0.75);
+  EXPECT_EQ(tiering.promoted, 4096u);
+  ASSERT_EQ(tiering.contexts.size(), 1u);
+  EXPECT_EQ(tiering.contexts[0].object, "libx.so");
+  EXPECT_EQ(tiering.contexts[0].offset, 0x1234u);
+  EXPECT_DOUBLE_EQ(tiering.contexts[0].share, 0.5);
+}
+
+TEST(StatsReader, CleansWhatAHostileProcessSaysOfItsTiering) {
+  auto raw = valid_page();
+  TieringCounters& t = raw->page()->tiering;
+  memset(reinterpret_cast<char*>(&t), 0xff, sizeof t);
+  t.on.store(2);
+  memset(t.sampler, '\033', sizeof t.sampler);
+  Result<ProcessStats> seen = parse_stats(raw->bytes, sizeof raw->bytes);
+  ASSERT_TRUE(seen.ok());
+  const TieringStats& tiering = seen.value().tiering;
+  EXPECT_TRUE(tiering.ended);
+  EXPECT_EQ(tiering.sampler, std::string(sizeof t.sampler, '?'));
+  EXPECT_EQ(tiering.steps, 0u);
+  EXPECT_LE(tiering.hit_ratio, 1);
+  EXPECT_LE(tiering.effort, 1);
+  ASSERT_EQ(tiering.contexts.size(), kStatsContexts);
+  for (const ContextStats& context : tiering.contexts) {
+    EXPECT_EQ(context.object, std::string(sizeof t.contexts[0].object, '?'));
+    EXPECT_EQ(context.allocated, 0u);
+    EXPECT_LE(context.class_id, 255u);
+  }
+  t.on.store(3);
+  EXPECT_FALSE(parse_stats(raw->bytes, sizeof raw->bytes).value().tiering.on);
 }
 
 TEST(StatsReader, SurvivesNoise) {

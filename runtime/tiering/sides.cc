@@ -1,0 +1,93 @@
+// See sides.h.
+#include "runtime/tiering/sides.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "runtime/topology/tiers.h"
+
+namespace hms::tiering {
+namespace {
+
+using topology::Target;
+using topology::Topology;
+
+Status nothing_to_tier(const std::string& memory) {
+  return {HMS_ENODEV, "there is nothing to tier: " + memory +
+                          " is the only memory; to emulate two, name them: --tiers "
+                          "fast=512M,slow=2G"};
+}
+
+// The CPUs' memories, the best first.
+Result<std::vector<const Target*>> by_speed(const Topology& topology) {
+  topology::Query query;
+  query.order = topology::Order::kLatency;
+  Result<std::vector<topology::Match>> matches = topology.find(query);
+  if (!matches.ok()) return matches.status();
+  std::vector<const Target*> out;
+  for (const topology::Match& match : matches.value()) {
+    const Target* target = topology.target(match.target);
+    if (target != nullptr && target->bytes > 0 && target->node >= 0) out.push_back(target);
+  }
+  return out;
+}
+
+// Tiers as they were named.
+Result<std::vector<const Target*>> by_name(const Topology& topology, const std::string& tiers) {
+  Result<std::vector<topology::Tier>> named = topology::parse_tiers(tiers);
+  if (!named.ok()) return named.status();
+  std::vector<const Target*> out;
+  for (const topology::Tier& tier : named.value()) {
+    const Target* target = topology.find_target(tier.name);
+    if (target != nullptr) out.push_back(target);
+  }
+  return out;
+}
+
+// "node:0>node:1", for the parser of placements.
+Result<std::string> automatic(const Topology& topology, const std::string& tiers) {
+  auto found = tiers.empty() ? by_speed(topology) : by_name(topology, tiers);
+  if (!found.ok()) return found.status();
+  const std::vector<const Target*>& targets = found.value();
+  if (targets.empty()) return nothing_to_tier("what the kernel chooses");
+  if (targets.size() == 1) return nothing_to_tier("'" + targets[0]->key + "'");
+  const Target* far =
+      *std::max_element(targets.begin() + 1, targets.end(),
+                        [](const Target* a, const Target* b) { return a->bytes < b->bytes; });
+  return targets[0]->key + ">" + far->key;
+}
+
+}  // namespace
+
+bool words_say_off(const std::string& words) { return words.empty() || words == "off"; }
+
+Status check_words(const std::string& words) {
+  const size_t first = words.find('>');
+  const bool two = first != std::string::npos && first > 0 && first + 1 < words.size() &&
+                   words.find('>', first + 1) == std::string::npos;
+  if (two || words_say_off(words) || words == "auto") return {};
+  return {HMS_EINVAL, "'" + words + "' is neither auto, off nor NEAR>FAR, such as node:0>node:1"};
+}
+
+Result<Sides> choose_sides(const std::string& words, const Topology& topology,
+                           const std::string& tiers) {
+  std::string pair = words;
+  if (words == "auto") {
+    Result<std::string> found = automatic(topology, tiers);
+    if (!found.ok()) return found.status();
+    pair = found.value();
+  }
+  Result<Placement> placement = parse_placement(pair, &topology);
+  if (!placement.ok()) return placement.status();
+  const Placement& p = placement.value();
+  if (p.legs.size() != 2 || p.spread != Spread::kOrdered || p.strict) {
+    return Status(HMS_EINVAL, "'" + words + "' does not name two memories: write NEAR>FAR");
+  }
+  Sides sides{p.legs[0].target, p.legs[1].target};
+  if (sides.near.key == sides.far.key) {
+    return Status(HMS_EINVAL, "'" + words + "': near and far are the same memory");
+  }
+  return sides;
+}
+
+}  // namespace hms::tiering

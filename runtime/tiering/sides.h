@@ -1,0 +1,27 @@
+// Which two memories tiering divides the heap between, and the words that ask for it: `off`,
+// `auto`, or `NEAR>FAR` with names of targets.
+#pragma once
+
+#include <string>
+
+#include "runtime/placement/placement.h"
+#include "runtime/support/result.h"
+
+namespace hms::tiering {
+
+struct Sides {
+  TargetRef near, far;
+};
+
+// Whether the words can be meant; names are not looked up.
+Status check_words(const std::string& words);
+// True for words that ask for nothing: none at all, and "off".
+bool words_say_off(const std::string& words);
+
+// `words` must pass check_words() and not say off. `tiers`: what describes the topology, "" if
+// nothing does. With auto, of tiers the first is near, else the target that the CPUs reach best;
+// far is the largest of the others. HMS_ENODEV: there is only one memory.
+Result<Sides> choose_sides(const std::string& words, const topology::Topology& topology,
+                           const std::string& tiers);
+
+}  // namespace hms::tiering

@@ -1,0 +1,66 @@
+// Which memories tiering takes, on machines that are described.
+#include "runtime/tiering/sides.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/topology/topology.h"
+
+namespace hms::tiering {
+namespace {
+
+std::shared_ptr<const topology::Topology> load(const std::string& source) {
+  auto loaded = topology::Topology::load(source);
+  EXPECT_TRUE(loaded.ok()) << loaded.status().message();
+  return loaded.value();
+}
+
+Result<Sides> with_tiers(const std::string& words, const std::string& tiers) {
+  return choose_sides(words, *load("tiers:" + tiers), tiers);
+}
+
+TEST(Sides, OfTiersTheFirstIsNearAndTheLargestOfTheOthersFar) {
+  Result<Sides> two = with_tiers("auto", "zoom=64M,away=1G");
+  ASSERT_TRUE(two.ok()) << two.status().message();
+  EXPECT_EQ(two.value().near.key, "tier:zoom");
+  EXPECT_EQ(two.value().far.key, "tier:away");
+  Result<Sides> three = with_tiers("auto", "a=64M,b=128M,c=1G");
+  ASSERT_TRUE(three.ok());
+  EXPECT_EQ(three.value().near.key, "tier:a");
+  EXPECT_EQ(three.value().far.key, "tier:c");
+}
+
+TEST(Sides, NamedOnesAreTakenAsTheyAreNamed) {
+  Result<Sides> sides = with_tiers("b>a", "a=64M,b=128M,c=1G");
+  ASSERT_TRUE(sides.ok()) << sides.status().message();
+  EXPECT_EQ(sides.value().near.key, "tier:b");
+  EXPECT_EQ(sides.value().far.key, "tier:a");
+}
+
+TEST(Sides, OneMemoryIsNothingToTier) {
+  Result<Sides> sides = with_tiers("auto", "only=64M");
+  ASSERT_FALSE(sides.ok());
+  EXPECT_EQ(sides.status().code(), HMS_ENODEV);
+  EXPECT_NE(sides.status().message().find("tier:only"), std::string::npos);
+  EXPECT_NE(sides.status().message().find("--tiers"), std::string::npos);
+}
+
+TEST(Sides, SaysWhichNameIsWrong) {
+  Result<Sides> unknown = with_tiers("a>nowhere", "a=64M,b=128M");
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_NE(unknown.status().message().find("nowhere"), std::string::npos);
+  EXPECT_FALSE(with_tiers("a>a", "a=64M,b=128M").ok());
+}
+
+TEST(Words, AreCheckedWithoutATopology) {
+  for (const char* good : {"", "off", "auto", "fast>slow", "node:0>node:1"}) {
+    EXPECT_TRUE(check_words(good).ok()) << good;
+  }
+  for (const char* bad : {"on", "fast", "a>", ">b", "a>b>c", "autos", "1"}) {
+    Status status = check_words(bad);
+    EXPECT_FALSE(status.ok()) << bad;
+    EXPECT_NE(status.message().find(bad), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace hms::tiering
