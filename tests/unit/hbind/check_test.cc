@@ -5,8 +5,8 @@
 
 #include <thread>
 
-#include "fixture.h"
 #include "runtime/support/counters.h"
+#include "tests/unit/hbind/fixture.h"
 
 namespace hms::hbind::testing {
 namespace {
@@ -19,30 +19,41 @@ class CheckTest : public ::testing::Test {
     status_ = hms_check(pid, &out, text_, sizeof text_);
     return out;
   }
+  hms_status bind(const Memory& memory, size_t first, size_t pages, hms_id target) {
+    hms_op op = make_op(HMS_OP_BIND, memory.page(first), pages * os::kPageSize, {target});
+    const std::vector<hms_id> list = {target};
+    op.targets = list.data();
+    return engine_.submit(topology_.snapshot.get(), {&op}).code();
+  }
+  void unbind(const Memory& memory) {
+    hms_op op = make_op(HMS_OP_UNBIND, memory.page(0), memory.bytes(), {});
+    EXPECT_TRUE(engine_.submit(nullptr, {&op}).ok());
+  }
+
+  // An engine of its own: that of the process may know ranges of other tests, long unmapped.
+  Engine engine_;
+  hms_topology topology_ = make_topology({node_target(0), logical_target("a", 100)});
+  hms_id node_ = id_of(topology_, "node:0"), tier_ = id_of(topology_, "tier:a");
   hms_status status_ = HMS_OK;
   char text_[512] = {};
 };
 
 TEST_F(CheckTest, BoundRangesAreComparedWithTheKernel) {
-  hms_topology topology = make_topology({node_target(0)});
-  hms_id node = id_of(topology, "node:0");
   Memory memory(8);
-  ASSERT_EQ(hms_bind(&topology, memory.page(0), 2 * os::kPageSize, &node, 1, 0), HMS_OK);
-  ASSERT_EQ(hms_bind(&topology, memory.page(4), 2 * os::kPageSize, &node, 1, 0), HMS_OK);
+  ASSERT_EQ(bind(memory, 0, 2, node_), HMS_OK);
+  ASSERT_EQ(bind(memory, 4, 2, node_), HMS_OK);
   hms_check_result seen = check();
   EXPECT_EQ(status_, HMS_OK) << hms_last_error();
   EXPECT_EQ(seen.contradictions, 0u) << text_;
   EXPECT_EQ(seen.ranges, 2u);
   EXPECT_STREQ(text_, "");
-  ASSERT_EQ(hms_unbind(memory.page(0), memory.bytes()), HMS_OK);
+  unbind(memory);
   EXPECT_EQ(check().ranges, 0u);
 }
 
 TEST_F(CheckTest, WhatTheKernelDeniesIsTold) {
-  hms_topology topology = make_topology({node_target(0)});
-  hms_id node = id_of(topology, "node:0");
   Memory memory(8);
-  ASSERT_EQ(hms_bind(&topology, memory.page(0), memory.bytes(), &node, 1, 0), HMS_OK);
+  ASSERT_EQ(bind(memory, 0, 8, node_), HMS_OK);
   // As if it had been another node: this machine may have only one.
   stats()->ranges[0].nodes.store(2);
   hms_check_result seen = check();
@@ -54,37 +65,32 @@ TEST_F(CheckTest, WhatTheKernelDeniesIsTold) {
   EXPECT_STREQ(little, "range 0 ask");
   EXPECT_EQ(hms_check(0, &seen, nullptr, 0), HMS_OK);
   EXPECT_EQ(seen.contradictions, 1u);
-  hms_unbind(memory.page(0), memory.bytes());
+  unbind(memory);
   EXPECT_EQ(check().contradictions, 0u) << text_;
 }
 
 TEST_F(CheckTest, MoreRangesThanThereIsRoomForAreCounted) {
-  hms_topology topology = make_topology({node_target(0)});
-  hms_id node = id_of(topology, "node:0");
   Memory memory(2 * kStatsRanges + 20);
   for (size_t i = 0; i < kStatsRanges + 10; ++i) {
-    ASSERT_EQ(hms_bind(&topology, memory.page(2 * i), os::kPageSize, &node, 1, 0), HMS_OK);
+    ASSERT_EQ(bind(memory, 2 * i, 1, node_), HMS_OK);
   }
   EXPECT_EQ(stats()->ranges_told.load(), kStatsRanges);
   EXPECT_EQ(stats()->ranges_untold.load(), 10u);
   EXPECT_EQ(check().ranges, kStatsRanges);
-  hms_unbind(memory.page(0), memory.bytes());
+  unbind(memory);
   EXPECT_EQ(stats()->ranges_told.load() + stats()->ranges_untold.load(), 0u);
 }
 
 TEST_F(CheckTest, RangesThatChangeAllTheTimeAreNoContradiction) {
-  hms_topology topology = make_topology({node_target(0), logical_target("a", 100)});
-  hms_id lists[2] = {id_of(topology, "node:0"), id_of(topology, "tier:a")};
   Memory memory(8);
   std::atomic<bool> stop{false};
   std::thread binder([&] {
-    for (size_t i = 0; !stop.load(); ++i)
-      hms_bind(&topology, memory.page(i % 8), os::kPageSize, &lists[i / 3 % 2], 1, 0);
+    for (size_t i = 0; !stop.load(); ++i) bind(memory, i % 8, 1, i / 3 % 2 == 0 ? node_ : tier_);
   });
   for (int i = 0; i < 5; ++i) EXPECT_EQ(check().contradictions, 0u) << text_;
   stop.store(true);
   binder.join();
-  hms_unbind(memory.page(0), memory.bytes());
+  unbind(memory);
 }
 
 TEST_F(CheckTest, WrongArgumentsAndProcessesThatAreGone) {
