@@ -68,7 +68,8 @@ void Engine::judge(double now) {
   const PolicyOptions& of = policy_.options();
   for (const MoveGovernor::Due& due : mover_.due(now)) {
     size_t at = find(due.unit);
-    if (at == units_.size() || estimator_.quick_rate() <= 0) continue;
+    if (at == units_.size() || units_[at].bytes != due.extent || estimator_.quick_rate() <= 0)
+      continue;
     double events = estimator_.units()[at].quick * units_[at].committed;
     if (mover_.judged(due, events / estimator_.quick_rate(),
                       events * of.accesses_per_event * of.gap_ns))
@@ -117,7 +118,7 @@ void Engine::move(const Plan& plan, double now) {
       double cost = side == Side::kNear
                         ? 2 * policy_.options().move_ns * static_cast<double>(moved[i].pages)
                         : 0;
-      mover_.moved(batch[i], side, bytes, {share_of(unit), cost}, now);
+      mover_.moved(batch[i], side, bytes, {share_of(unit), cost, units_[unit].bytes}, now);
       units_[unit].side = side;
     }
   }

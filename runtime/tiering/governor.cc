@@ -60,7 +60,8 @@ std::vector<MoveGovernor::Due> MoveGovernor::due(double now) {
   judge_at_ = now + kDecideEvery;
   for (auto it = past_.begin(); it != past_.end();) {
     double age = now - it->second.at;
-    if (age >= kJudgeFrom && age <= options_.judge_s) out.push_back({it->first, it->second.side});
+    if (age >= kJudgeFrom && age <= options_.judge_s)
+      out.push_back({it->first, it->second.side, it->second.expected.extent});
     it = age >= options_.return_s ? past_.erase(it) : std::next(it);
   }
   return out;

@@ -38,8 +38,10 @@ class MoveGovernor {
   const std::string& why() const { return why_; }
 
   struct Expected {
-    double share = 0;    // of all accesses, that is expected to meet what moved
-    double cost_ns = 0;  // of the move, and of those that made room for it
+    double share = 0;     // of all accesses, that is expected to meet what moved
+    double cost_ns = 0;   // of the move, and of those that made room for it
+    uint32_t extent = 0;  // bytes of the unit or part, as it was listed: it may be split or made
+                          // whole later, and is no longer the same then
   };
   void moved(UnitId unit, Side side, uint64_t bytes, const Expected& expected, double now);
   // Moves that are judged now: once a second, those of the last `judge_s` seconds. Of each, the
@@ -49,6 +51,7 @@ class MoveGovernor {
   struct Due {
     UnitId unit;
     Side side;
+    uint32_t extent;
   };
   std::vector<Due> due(double now);
   // True if the move has turned out right so far: what came has paid for it, what went stayed cold.

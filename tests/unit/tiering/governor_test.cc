@@ -37,7 +37,7 @@ TEST_F(MoveGovernorTest, NeverGivesMoreThanItsBucket) {
   run(20, 1, 1e9, [&] {
     uint64_t take = governor.tokens();
     spent += static_cast<double>(take);
-    governor.moved(next++, Side::kNear, take, {1, 1}, now);
+    governor.moved(next++, Side::kNear, take, {1, 1, 2 << 20}, now);
     EXPECT_EQ(governor.tokens(), 0u);
   });
   EXPECT_LE(spent, allowed + options.refill_share * kNear * 20 + 1);
@@ -51,7 +51,7 @@ TEST_F(MoveGovernorTest, ThrashFreezesAndThaws) {
     if (governor.frozen()) return;
     up = !up;
     for (UnitId unit = 0; unit < 16; ++unit)
-      governor.moved(unit, up ? Side::kNear : Side::kFar, 2 << 20, {0.01, 1e6}, now);
+      governor.moved(unit, up ? Side::kNear : Side::kFar, 2 << 20, {0.01, 1e6, 2 << 20}, now);
   });
   EXPECT_TRUE(governor.frozen());
   EXPECT_EQ(governor.tokens(), 0u);
@@ -67,7 +67,7 @@ TEST_F(MoveGovernorTest, ThrashFreezesAndThaws) {
 
 TEST_F(MoveGovernorTest, ASecondFreezeIsLonger) {
   auto wrong = [&] {
-    if (!governor.frozen()) governor.moved(next++, Side::kNear, 2 << 20, {0.05, 1e6}, now);
+    if (!governor.frozen()) governor.moved(next++, Side::kNear, 2 << 20, {0.05, 1e6, 2 << 20}, now);
   };
   auto frozen_for = [&] {
     while (!governor.frozen() && now < 1000) run(kStep, 0, 0, wrong);
@@ -83,20 +83,24 @@ TEST_F(MoveGovernorTest, MovesThatBringNothingNarrowTheBucket) {
   uint64_t before = 0;
   run(12, 0, 0, [&] {
     if (before == 0) before = governor.tokens();
-    if (!governor.frozen()) governor.moved(next++, Side::kNear, 1 << 20, {0.02, 1e6}, now);
+    if (!governor.frozen()) governor.moved(next++, Side::kNear, 1 << 20, {0.02, 1e6, 2 << 20}, now);
   });
   EXPECT_LT(governor.tokens(), before / 2);
   EXPECT_NE(governor.why().find("less than they cost"), std::string::npos);
 }
 
 TEST_F(MoveGovernorTest, MovesThatPayAreLeftAlone) {
-  run(60, 0.02, 1e9, [&] { governor.moved(next++, Side::kNear, 1 << 20, {0.02, 1e6}, now); });
+  run(60, 0.02, 1e9, [&] {
+    governor.moved(next++, Side::kNear, 1 << 20, {0.02, 1e6, 2 << 20}, now);
+  });
   EXPECT_FALSE(governor.frozen());
   EXPECT_EQ(governor.hysteresis(), 1);
 }
 
 TEST_F(MoveGovernorTest, LessThanExpectedIsNoHarmWhenItPays) {
-  run(60, 0.002, 1e9, [&] { governor.moved(next++, Side::kNear, 1 << 20, {0.02, 1e6}, now); });
+  run(60, 0.002, 1e9, [&] {
+    governor.moved(next++, Side::kNear, 1 << 20, {0.02, 1e6, 2 << 20}, now);
+  });
   EXPECT_FALSE(governor.frozen());
 }
 
