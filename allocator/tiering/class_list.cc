@@ -25,6 +25,10 @@ constexpr unsigned kSharedClasses = 3;    // probation, and the advised ones
 constexpr unsigned kFamily = 0x100;       // Placement::family of class 0
 constexpr size_t kWindowsForOthers = 64;  // of the region, that classes leave alone
 
+// What a class has carved from its windows stays its own. Where address space is short (RLIMIT_AS),
+// classes would keep it from each other.
+constexpr size_t kSmallestWindow = size_t{64} << 20;
+
 struct Entry {
   PlacementId placement = 0;
   std::atomic<bool> taken{false};
@@ -61,7 +65,7 @@ Status add_class() {
 }
 
 Status check_targets(const TargetRef& near, const TargetRef& far) {
-  if (ensure_started() != alloc::Entry::kReady || window_bytes() < kUnitBytes) {
+  if (ensure_started() != alloc::Entry::kReady || window_bytes() < kSmallestWindow) {
     return {HMS_ENOMEM, "tiering: too little address space for windows of classes"};
   }
   if (several_nodes() && near.key != far.key && (near.node < 0 || far.node < 0)) {
