@@ -133,7 +133,7 @@ std::vector<std::string> configuration_hints(const RunOptions& options) {
     hints.push_back("--space is for OpenMP programs: without --omp it has no effect");
   }
   if (!options.tiers.empty() && options.rules.empty() && options.config_file.empty() &&
-      !options.omp) {
+      !options.omp && options.profile.empty()) {
     hints.push_back(
         "--tiers without --rule: every allocation takes the default placement; add a rule, such as "
         "--rule 'FIRST>SECOND' with your tiers' names");

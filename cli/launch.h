@@ -17,7 +17,8 @@ struct RunOptions {
   std::string topology;
   bool omp = false;                 // the OpenMP door, which holds the malloc door
   std::vector<std::string> spaces;  // NAME=PLACEMENT, memory spaces of OpenMP
-  std::string report;  // "" none, "-" JSON on stdout, kReportTable, else a file for the JSON
+  std::string report;   // "" none, "-" JSON on stdout, kReportTable, else a file for the JSON
+  std::string profile;  // to place by
   bool verbose = false;
   std::vector<std::string> command;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -17,6 +18,7 @@
 #include "cli/report.h"
 #include "cli/supervise.h"
 #include "runtime/support/stats_files.h"
+#include "runtime/tiering/profile.h"
 
 namespace hms::cli {
 namespace {
@@ -133,6 +135,10 @@ void set_environment(const RunOptions& options, const std::string& configuration
   }
   if (!options.topology.empty()) setenv("HMS_TOPOLOGY", options.topology.c_str(), 1);
   if (!options.tiers.empty()) unsetenv("HMS_TOPOLOGY");
+  // The program may change its folder before it starts another one.
+  if (!options.profile.empty()) {
+    setenv("HMS_PROFILE", std::filesystem::absolute(options.profile).c_str(), 1);
+  }
   if (options.spaces.empty()) return;
   std::string spaces;
   for (const std::string& space : options.spaces) spaces += (spaces.empty() ? "" : ",") + space;
@@ -187,6 +193,13 @@ int run(const RunOptions& options) {
   std::vector<std::string> problems = check_configuration(options, &configuration);
   for (const std::string& problem : problems) say(problem);
   if (!problems.empty()) return kUsage;
+  if (!options.profile.empty()) {
+    Result<tiering::Profile> profile = tiering::read_profile(options.profile);
+    if (!profile.ok()) {
+      say("--profile: " + profile.status().message());
+      return kUsage;
+    }
+  }
   for (const std::string& hint : configuration_hints(options)) say(hint);
   FoundCommand command = find_command(options.command[0]);
   if (command.exit_code != 0) {
@@ -225,6 +238,9 @@ void setup(CLI::App& app) {
   sub->add_option("--config", options->config_file,
                   "A file of statements, after those of the flags");
   sub->add_option("--topology", options->topology, "live, xml:FILE, synthetic:SPEC, tiers:SPEC");
+  sub->add_option("--profile", options->profile,
+                  "A profile of `hms record`: allocate what it found hot in near memory")
+      ->type_name("FILE");
   sub->add_flag("--omp", options->omp,
                 "Serve OpenMP memory management, too: spaces, traits, allocators");
   sub->add_option("--space", options->spaces, "NAME=PLACEMENT: a memory space; may be repeated")

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "allocator/entry/next.h"
+#include "allocator/entry/profiling.h"
 #include "allocator/entry/request.h"
 #include "allocator/fill.h"
 #include "allocator/keeper.h"
@@ -42,6 +43,7 @@ thread_local int inner_depth = 0;
 void finish() {
   if (phase.load(std::memory_order_acquire) != Phase::kReady || forward.load()) return;
   InnerScope inner;
+  finish_recording();
   routing::finish_process();
 }
 
@@ -108,6 +110,7 @@ void start() {
     read_fill();
     at_quick_exit(finish);
     routing::init();
+    start_profiling();
     takes_rules = getauxval(AT_SECURE) == 0;
     if (takes_rules) {
       stats_take_rules();
@@ -132,7 +135,9 @@ bool may_start(const void* caller) {
 
 __attribute__((constructor)) void on_load() {
   start();
-  if (!forwarding()) alloc::start_keeper();
+  if (forwarding()) return;
+  alloc::start_keeper();
+  start_recorder();
 }
 
 __attribute__((destructor)) void on_unload() { finish(); }

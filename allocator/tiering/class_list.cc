@@ -38,7 +38,12 @@ std::atomic<unsigned> count{0};
 std::atomic<uint8_t> class_plus_one[kMaxPlacements] = {};  // by placement
 
 Mutex preparing;
-Placement model;  // of all classes; under `preparing`
+// Of all classes; under `preparing`. Made when it is needed, which can be before the constructors
+// of this library have run.
+Placement& model() {
+  static auto* placement = new Placement;
+  return *placement;
+}
 std::atomic<tiering::ContextTable*> table{nullptr};
 std::atomic<AskAdvice> ask_advice{nullptr};
 
@@ -53,8 +58,8 @@ unsigned free_classes() {
 // Under `preparing`.
 Status add_class() {
   const unsigned id = count.load(std::memory_order_relaxed);
-  model.family = kFamily + id;
-  Result<PlacementId> placement = register_placement(model);
+  model().family = kFamily + id;
+  Result<PlacementId> placement = register_placement(model());
   if (!placement.ok()) return placement.status();
   entries[id].placement = placement.value();
   entries[id].taken.store(id < kSharedClasses, std::memory_order_relaxed);
@@ -99,6 +104,10 @@ ClassId first_class(tiering::ContextId id, bool fresh) {
       return kAdvisedNear;
     case Advice::kFar:
       return kAdvisedFar;
+    case Advice::kSplit:
+      contexts().at(id).split.store(true, std::memory_order_release);
+      class_epoch.fetch_add(1, std::memory_order_release);
+      break;
     case Advice::kNone:
       break;
   }
@@ -139,9 +148,9 @@ Result<tiering::Heap*> start_classes(const TargetRef& near, const TargetRef& far
                   std::memory_order_release);
     }
     if (context_table() == nullptr) return Status(HMS_ENOMEM, "tiering: no memory for contexts");
-    model.legs = {{near, 1}, {far, 1}};
-    model.spread = Spread::kUnits;
-    model.spec = near.key + " | " + far.key;
+    model().legs = {{near, 1}, {far, 1}};
+    model().spread = Spread::kUnits;
+    model().spec = near.key + " | " + far.key;
     for (unsigned i = 0; i < kSharedClasses; ++i) {
       Status added = add_class();
       if (!added.ok()) return added;

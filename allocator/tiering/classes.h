@@ -28,7 +28,12 @@ tiering::Heap* class_heap();
 const tiering::ContextTable* context_table();
 
 // What is known of a context when it is met for the first time.
-enum class Advice : uint8_t { kNone, kNear, kFar };
+enum class Advice : uint8_t {
+  kNone,
+  kNear,
+  kFar,
+  kSplit,  // where it is called from decides: to be told apart by depth of stack at once
+};
 struct NewContext {
   tiering::ContextId id;
   const void* site;  // the return address of the entry point
