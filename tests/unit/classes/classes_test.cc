@@ -47,6 +47,7 @@ const void* site(uintptr_t number) {
 class Classes : public ::testing::Test {
  protected:
   void SetUp() override {
+    stats_init();
     set_class_advice(advise);
     Result<Heap*> started = start_classes(emulated("classes:near", kNearBytes).target,
                                           emulated("classes:far", UINT64_MAX).target);
