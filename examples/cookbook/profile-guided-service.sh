@@ -6,7 +6,7 @@ needs hms jq
 export HMS_TOPOLOGY=tiers:dram=8M:bw=100G:lat=90,cxl=1G:bw=25G:lat=280
 cp "$lookup" lookup
 # [profile-guided-service]
-for run in 1 2 3; do hms record --append -o lookup.profile -- ./lookup 2000; done
+for _ in 1 2 3; do hms record --append -o lookup.profile -- ./lookup 2000; done
 hms report --near 8M lookup.profile
 hms run --profile lookup.profile --report=report.json -- ./lookup 200
 # [/profile-guided-service]
