@@ -121,8 +121,8 @@ struct LogScale {
   }
   void marks(const std::function<void(double at, double value)>& mark) const {
     const double step = std::max(1.0, std::ceil((high - low) / 7));
-    for (double p = low; p <= high + 1e-9; p += step)
-      mark((p - low) / (high - low), std::pow(base, p));
+    const auto steps = static_cast<int>((high - low) / step + 1e-9);
+    for (int i = 0; i <= steps; ++i) mark(i * step / (high - low), std::pow(base, low + i * step));
   }
 };
 

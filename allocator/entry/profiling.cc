@@ -82,7 +82,8 @@ void watch(Thread* self) {
   if (self->child) recorder.disown();
   const double start = seconds_now();
   double pause = kFirstLook, stored = start;
-  for (bool last = false; !last; pause = std::min(2 * pause, kLook)) {
+  bool last = false;
+  while (!last) {
     last = self->last.load(std::memory_order_acquire);
     const double now = seconds_now();
     recorder.step(now);
@@ -92,6 +93,7 @@ void watch(Thread* self) {
       stored = now;
     }
     if (!last) sleep_until_reminded(self, pause);
+    pause = std::min(2 * pause, kLook);
   }
   sampler->stop();
 }

@@ -53,19 +53,22 @@ inline void* allocate_by_site_or(alloc::SiteSlot* table, size_t size, const void
   return alloc::pop_for_site_or(*slot, size, tell_stack);
 }
 
-// With the gate closed: a hit where rules decide by size or thread.
+// With the gate closed: a hit where rules decide by size or thread. What is remembered of them
+// comes first: nothing is where there are no rules, and then the table of sites is asked.
 template <typename Miss>
 inline void* allocate_routed_or(size_t size, const void* caller, Miss miss) {
+  if (__builtin_expect(size <= alloc::kMaxCachedSize, 1)) {
+    alloc::Bin* bin = alloc::thread_state.routed[alloc::cached_class(size)];
+    if (__builtin_expect(bin != nullptr, 1)) {
+      void** top = bin->top;
+      if (__builtin_expect(top == bin->base, 0)) return miss();
+      bin->top = top - 1;
+      return top[-1];
+    }
+  }
   alloc::SiteSlot* sites = alloc::thread_sites.first;
   if (sites != nullptr) return allocate_by_site_or(sites, size, caller, miss);
   if (__builtin_expect(size > alloc::kMaxCachedSize, 0)) return miss();
-  alloc::Bin* bin = alloc::thread_state.routed[alloc::cached_class(size)];
-  if (__builtin_expect(bin != nullptr, 1)) {
-    void** top = bin->top;
-    if (__builtin_expect(top == bin->base, 0)) return miss();
-    bin->top = top - 1;
-    return top[-1];
-  }
   const alloc::PlacementId placement = routing::quick_route(size);
   if (placement == routing::kAskRules) return miss();
   if (placement == alloc::kDefaultPlacement && alloc::classes_started()) {
