@@ -73,10 +73,11 @@ size_t walk_from(const void* site, const void** out, size_t capacity) {
 }
 
 KeyFrame CodeObjects::frame_of(const void* return_address) {
+  if (return_address == nullptr) return {};
   // A return address may be the first byte after the function that called.
   const void* code = static_cast<const char*>(return_address) - 1;
   LoadedObject object;
-  if (return_address == nullptr || !find_loaded_object(code, &object)) return {};
+  if (!find_loaded_object(code, &object)) return {};
   const BuildId build = build_id_of(object);
   char path[sizeof(Entry::path)];
   if (build.count == 0) path_of(object, path, sizeof path);

@@ -5,11 +5,19 @@
 #include <stdio.h>
 
 #include <memory>
+#include <vector>
 
 #include "tests/unit/tiering/fakes.h"
 
 namespace hms::tiering {
 namespace {
+
+// Keys that were met stay for the life of a process, and so does what holds them.
+ContextKeys* lasting_keys() {
+  static auto* all = new std::vector<ContextKeys*>;
+  all->push_back(new ContextKeys);
+  return all->back();
+}
 
 constexpr double kStep = 0.25;
 constexpr ClassId kHot = 3, kCold = 4, kShared = 0;
@@ -57,7 +65,7 @@ class RecorderTest : public ::testing::Test {
 
   FakeHeap heap_{uint64_t{64} << 20};
   FakeSampler sampler_{heap_, 10, kStep};
-  std::unique_ptr<ContextKeys> keys_ = std::make_unique<ContextKeys>();
+  ContextKeys* keys_ = lasting_keys();
   double now_ = 100;
 };
 
@@ -145,7 +153,7 @@ TEST(ContextKeysTest, APlanIsAskedByKey) {
     profile.contexts.push_back(c);
   }
   const ProfilePlan plan(profile, 1 << 20);
-  auto keys = std::make_unique<ContextKeys>();
+  ContextKeys* keys = lasting_keys();
   keys->follow(&plan);
   EXPECT_EQ(keys->meet(1, near, false), Lean::kNear);
   EXPECT_EQ(keys->meet(2, far, false), Lean::kFar);
