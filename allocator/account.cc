@@ -136,4 +136,12 @@ void set_account_quota(const char* key, uint64_t bytes) {
 void lock_accounts() { accounts_lock.lock(); }
 void unlock_accounts() { accounts_lock.unlock(); }
 
+void tell_charges_in_child() {
+  for (size_t i = 0; Account* account = account_at(i); ++i) {
+    const uint64_t charged = account->charged.load(std::memory_order_relaxed);
+    account->counters->charged.store(charged, std::memory_order_relaxed);
+    account->counters->charged_peak.store(charged, std::memory_order_relaxed);
+  }
+}
+
 }  // namespace hms::alloc

@@ -48,5 +48,8 @@ void set_account_quota(const char* key, uint64_t bytes);
 
 void lock_accounts();
 void unlock_accounts();
+// In a forked child, whose counter page was copied from the parent's after the fork: it tells what
+// is charged here.
+void tell_charges_in_child();
 
 }  // namespace hms::alloc

@@ -275,6 +275,8 @@ void give_home(void** blocks, unsigned count, unsigned size_class) {
     central = central_of(leg, group_of_slot(thread_state.slot), size_class);
   }
   if (central != nullptr) return give_to_central(central, blocks, count);
+  // A second free finds no block there.
+  for (unsigned i = 0; i < count; ++i) set_page_mark(reinterpret_cast<uintptr_t>(blocks[i]), 0);
   for (unsigned i = 0; i < count; ++i) hmsje_dallocx(blocks[i], MALLOCX_TCACHE_NONE);
   note_held(leg, -static_cast<int64_t>(count * class_size(size_class)));
   if (leg->refused_at.load(std::memory_order_relaxed) != 0) {

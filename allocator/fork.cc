@@ -63,6 +63,7 @@ void after_fork_child() {
   }
   reset_unit_locks();
   release();
+  tell_charges_in_child();
   settle_move_in_child();
 }
 

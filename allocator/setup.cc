@@ -78,9 +78,10 @@ void look_at_machine() {
   machine.arenas = arenas < most ? arenas : most;
 }
 
+// The page comes first: until the child has its own, what it counts would change its parent's.
 void child_of_fork() {
-  after_fork_child();
   stats_after_fork();
+  after_fork_child();
   restart_keeper_in_child();
 }
 

@@ -184,16 +184,17 @@ void for_each_other(Visit visit) {
   }
 }
 
-// Halves the limits of bins that are not `busy`, starting where it stopped last time.
+// Halves the limits of bins that are not `busy`, starting where it stopped last time. A block in
+// each bin of the main cache is always bearable, in those of many placements it is not.
 void steal_room(const Bin* busy, size_t wanted) {
   for (unsigned i = 0; i < kBinClasses && thread_state.room < wanted; ++i) {
     unsigned size_class = thread_state.victim++ % kBinClasses;
-    const auto halve = [busy, size_class](Cache* cache) {
+    const auto halve = [busy, size_class](Cache* cache, unsigned least) {
       Bin* bin = bin_of(cache, size_class);
-      if (bin != busy && limit_of(*bin) >= 2) lower_limit(bin, limit_of(*bin) / 2, size_class);
+      if (bin != busy && limit_of(*bin) >= least) lower_limit(bin, limit_of(*bin) / 2, size_class);
     };
-    halve(&thread_state.main);
-    for_each_other(halve);
+    halve(&thread_state.main, 2);
+    for_each_other([&halve](Cache* cache) { halve(cache, 1); });
   }
 }
 

@@ -191,6 +191,7 @@ void decommit_piece(Leg* leg, const Piece& piece) {
     pages[0] += static_cast<size_t>(__builtin_popcountl(gone)) - far;
     unit.committed.words[i] &= ~gone;
     unit.far.words[i] &= ~gone;
+    unit.under_way.words[i] &= ~gone;
   }
   uncharge_side(&plan, Side::kNear, pages[0]);
   uncharge_side(&plan, Side::kFar, pages[1]);
@@ -278,7 +279,14 @@ Account* account_in_units(const Leg& leg, uintptr_t address) {
   Unit& unit = unit_at(unit_number(address));
   ShortGuard guard(unit.lock);
   const size_t page = (address & (kUnitBytes - 1)) / os::kPageSize;
-  return leg.plan.units->places[unit.far.test(page) ? 1 : 0].account;
+  // A huge page may reach beyond what is committed; it is where its unit is.
+  Side side = Side::kNear;
+  if (unit.committed.test(page)) {
+    side = unit.far.test(page) ? Side::kFar : Side::kNear;
+  } else {
+    side_of_unit(unit, &side);
+  }
+  return leg.plan.units->places[static_cast<size_t>(side)].account;
 }
 
 // Side and bytes are one word, so a move takes along exactly what was counted where it came from.
@@ -320,6 +328,7 @@ bool begin_move(UnitMove* move) {
     } else {
       unit.far.words[i] &= ~move->pages.words[i];
     }
+    unit.under_way.words[i] |= move->pages.words[i];
   }
   ++unit.moving;
   if (move->whole) change_side(plan, &unit, move->side);
@@ -340,7 +349,9 @@ void end_move(const UnitMove& move, int64_t now) {
   ShortGuard guard(unit.lock);
   size_t back = 0;
   for (unsigned i = 0; i < UnitPages::kWords; ++i) {
-    const uint64_t left = move.stuck.words[i] & move.pages.words[i] & unit.committed.words[i];
+    // What was given back and taken again meanwhile is charged where it was born.
+    const uint64_t left = move.stuck.words[i] & move.pages.words[i] & unit.under_way.words[i];
+    unit.under_way.words[i] &= ~move.pages.words[i];
     back += static_cast<size_t>(__builtin_popcountl(left));
     unit.stuck.words[i] = (unit.stuck.words[i] & ~move.pages.words[i]) | left;
     if (move.side == Side::kFar) {

@@ -63,8 +63,9 @@ struct alignas(64) Unit {
   int64_t stuck_at;             // when the kernel last refused pages (monotonic ns), 0: never
   std::atomic<uint64_t> state;  // bytes handed out << kLiveShift | side + 1, 0 there: unborn
   UnitPages committed;
-  UnitPages far;    // of these, charged to the far account
-  UnitPages stuck;  // that the kernel refused to move
+  UnitPages far;        // of these, charged to the far account
+  UnitPages stuck;      // that the kernel refused to move
+  UnitPages under_way;  // charged to both sides by a move; not those given back since
 };
 
 // The two sides of such a leg, and what it knows of its own units.
@@ -105,7 +106,7 @@ bool side_of_unit(const Unit& unit, Side* side);
 bool commit_in_units(Leg* leg, uintptr_t start, size_t bytes);
 // After the pages were given back.
 void decommit_in_units(Leg* leg, uintptr_t start, size_t bytes);
-// What an address is charged to.
+// What an address is charged to; of what is not committed, the account of its unit's side.
 Account* account_in_units(const Leg& leg, uintptr_t address);
 // Blocks that were handed out, or (less than zero) given back; counted where the unit is now.
 void count_in_units(Leg* leg, uintptr_t block, int64_t bytes);

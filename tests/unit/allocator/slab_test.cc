@@ -209,6 +209,22 @@ TEST(Slab, DoubleFreeIsLeftAlone) {
   EXPECT_EQ(charged("slab:twice"), 0U);
 }
 
+TEST(Slab, DoubleFreeOfALargeBlockIsLeftAlone) {
+  PlacementId id = registered(make({emulated("slab:large", 64 * kMiB)}));
+  void* block = allocate(2 * kMiB, id);
+  deallocate(block);
+  deallocate(block);
+  EXPECT_EQ(usable_size(block), 0U);
+  EXPECT_EQ(live("slab:large"), 0U) << "counted once";
+  void* first = allocate(2 * kMiB, id);
+  void* second = allocate(2 * kMiB, id);
+  EXPECT_NE(first, second);
+  deallocate(first);
+  deallocate(second);
+  trim();
+  EXPECT_EQ(charged("slab:large"), 0U);
+}
+
 // The span of a block that was freed twice may be gone, or have another class, when the second
 // free reaches it.
 TEST(Slab, DoubleFreeAfterTheSpanIsGoneIsLeftAlone) {

@@ -367,8 +367,6 @@ TEST_F(Classes, ThreadsUseWhatMoves) {
 }
 
 TEST_F(Classes, AForkedChildHasTheSameHeap) {
-  GTEST_SKIP() << "a known defect: once in a dozen runs, moves beside forks leave the parent's "
-                  "charges 128 KiB short; no program moves units yet";
   Blocks blocks;
   fill(&blocks, 3000, 8 * kMiB, site(0x600001));
   std::atomic<bool> stop{false};
