@@ -23,10 +23,11 @@ uint64_t file_number(const char* path, uint64_t otherwise) {
   return strtoull(text, nullptr, 10);
 }
 
-// What the page allocator leaves on a node before it goes to another: its high watermark, by the
-// rule of mm/page_alloc.c (__setup_per_zone_wmarks): a share of min_free_kbytes, plus twice the
-// larger of a quarter of that and watermark_scale_factor ten-thousandths of the node. And a little
-// for what sits in per-CPU lists.
+// What the page allocator leaves on a node before it goes to another: its low watermark, by the
+// rule of mm/page_alloc.c (__setup_per_zone_wmarks): a share of min_free_kbytes, plus the larger of
+// a quarter of that and watermark_scale_factor ten-thousandths of the node; while memory is
+// fragmented, raised by up to watermark_boost_factor ten-thousandths of the high watermark, which
+// lies twice as far above (boost_watermark). And a little for what sits in per-CPU lists.
 uint64_t kept_back(uint64_t node_bytes) {
   constexpr uint64_t kSlack = uint64_t{4} << 20;
   char text[4096];
@@ -35,9 +36,12 @@ uint64_t kept_back(uint64_t node_bytes) {
   if (all == 0) return node_bytes / 64 + kSlack;
   uint64_t min_free = file_number("/proc/sys/vm/min_free_kbytes", 65536) * 1024;
   uint64_t scale = file_number("/proc/sys/vm/watermark_scale_factor", 10);
+  uint64_t boost = file_number("/proc/sys/vm/watermark_boost_factor", 15000);
   double share = std::min(1.0, static_cast<double>(node_bytes) / static_cast<double>(all));
   auto min = static_cast<uint64_t>(static_cast<double>(min_free) * share);
-  return min + 2 * std::max(min / 4, node_bytes / 10000 * scale) + kSlack;
+  const uint64_t step = std::max(min / 4, node_bytes / 10000 * scale);
+  const uint64_t high = min + 2 * step;
+  return std::max(high, min + step + high / 10000 * boost) + kSlack;
 }
 
 }  // namespace
@@ -120,7 +124,9 @@ hms_status move_to_node(const Batch& batch, int node, bool* done) {
     if (asked < 0) return status_of(asked);
     size_t left = 0;
     for (size_t i = 0; i < pending; ++i) {
-      if (status[i] == node) {
+      // Less than zero: it is no longer there, or has become the zero page when a huge page of
+      // which it was an unused part was broken up (Linux 6.12); so nothing of it is elsewhere.
+      if (status[i] == node || status[i] < 0) {
         done[index[i]] = true;
       } else {
         index[left++] = index[i];

@@ -22,8 +22,8 @@ int clear_policy(PageSpan span);
 
 // Fills batch->node for the pages in it; -errno if the kernel refuses the question.
 int locate(Batch* batch);
-// Moves pages to a node; done[i] where page i is there afterwards, by asking again. HMS_ENOMEM: no
-// more room on the node.
+// Moves pages to a node; done[i] where page i is there afterwards, or nowhere, by asking again.
+// HMS_ENOMEM: no more room on the node.
 hms_status move_to_node(const Batch& batch, int node, bool* done);
 
 }  // namespace hms::hbind
