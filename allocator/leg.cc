@@ -140,6 +140,8 @@ bool grow_writable(Leg* leg, uintptr_t needed) {
   if (needs_run_policies(*leg) && apply_stripes(*leg, leg->writable, end) != 0) return false;
   if (wants_small_pages(*leg)) {
     os::advise_huge_pages(to_pointer(leg->writable), end - leg->writable, false);
+  } else if (leg->plan.huge) {
+    os::advise_huge_pages(to_pointer(leg->writable), end - leg->writable, true);
   }
   leg->writable = end;
   return true;

@@ -39,6 +39,7 @@ struct LegPlan {
   uint32_t weight = 1;
   uint8_t placement = 0;
   bool guard_node = false;  // refuse before the kernel would spill
+  bool huge = false;        // ask for huge pages
   bool verify = false;      // strict: every page is checked when it is committed
 };
 

@@ -31,6 +31,7 @@ Result<LegPlan> plan_target(const hms::Leg& leg, const Placement& placement, uin
   }
   plan.weight = leg.weight > 0 ? leg.weight : 1;
   plan.placement = id;
+  plan.huge = placement.huge;
   if (leg.target.node < 0) {
     if (leg.target.key == "local" && several_nodes()) plan.policy = os::Policy::kLocal;
     return plan;
@@ -105,6 +106,7 @@ Result<LegPlan> plan_interleave(std::vector<hms::Leg> legs, const Placement& pla
     if (stripes->targets == 0) whole = p;
     whole.guard_node |= p.guard_node;
     whole.verify |= p.verify;
+    whole.huge |= p.huge;
     if (p.policy == os::Policy::kPreferred) {
       whole.policy = p.policy;
       whole.nodes.set(leg.target.node);

@@ -28,7 +28,8 @@ bool same_leg(const hms::Leg& a, const hms::Leg& b) {
 }
 
 bool same_placement(const Placement& a, const Placement& b) {
-  if (a.spread != b.spread || a.strict != b.strict || a.family != b.family) return false;
+  if (a.spread != b.spread || a.strict != b.strict || a.huge != b.huge || a.family != b.family)
+    return false;
   if (a.legs.size() != b.legs.size()) return false;
   for (size_t i = 0; i < a.legs.size(); ++i) {
     if (!same_leg(a.legs[i], b.legs[i])) return false;

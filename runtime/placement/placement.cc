@@ -96,6 +96,32 @@ std::string names_that_exist(const Topology* topology) {
   return names;
 }
 
+// What may stand behind the list, in any order.
+struct Wishes {
+  std::string list;
+  bool strict = false;
+  bool huge = false;
+};
+
+Wishes split_wishes(const std::string& spec) {
+  const std::string huge = "@huge";
+  Wishes wishes{spec};
+  std::string& text = wishes.list;
+  for (;;) {
+    if (!wishes.strict && !text.empty() && text.back() == '!') {
+      wishes.strict = true;
+      text.pop_back();
+    } else if (!wishes.huge && text.size() >= huge.size() &&
+               text.compare(text.size() - huge.size(), huge.size(), huge) == 0) {
+      wishes.huge = true;
+      text.resize(text.size() - huge.size());
+    } else {
+      return wishes;
+    }
+    text = trim(text);
+  }
+}
+
 // Turns one spec into a Placement; keeps the spec for the messages.
 class Parser {
  public:
@@ -256,11 +282,10 @@ Result<Placement> Parser::parse() {
     return error("longer than " + std::to_string(kMaxSpec) + " characters");
   }
   placement_.spec = spec_;
-  std::string text = spec_;
-  if (!text.empty() && text.back() == '!') {
-    placement_.strict = true;
-    text = trim(text.substr(0, text.size() - 1));
-  }
+  const Wishes wishes = split_wishes(spec_);
+  const std::string& text = wishes.list;
+  placement_.strict = wishes.strict;
+  placement_.huge = wishes.huge;
   if (text.empty()) return error("is empty; known names: " + names_that_exist(topology_));
   bool ordered = text.find('>') != std::string::npos;
   bool interleave = text.find('+') != std::string::npos || text.find('*') != std::string::npos;
@@ -302,8 +327,7 @@ Result<Placement> parse_placement(const std::string& spec, const Topology* topol
 
 bool placement_needs_topology(const std::string& spec) {
   size_t begin = 0;
-  std::string text = trim(spec);
-  if (!text.empty() && text.back() == '!') text = trim(text.substr(0, text.size() - 1));
+  const std::string text = split_wishes(trim(spec)).list;
   while (begin <= text.size()) {
     size_t end = text.find_first_of(">+,", begin);
     if (end == std::string::npos) end = text.size();

@@ -36,17 +36,19 @@ struct Placement {
   std::vector<Leg> legs;  // never empty
   Spread spread = Spread::kOrdered;
   bool strict = false;  // NULL/ENOMEM rather than memory outside the list
+  bool huge = false;    // the kernel is asked for huge pages
   std::string spec;     // as written, for reports
   // Placements that differ in this alone share no memory: whose blocks carry a record of their own
   // (OpenMP allocators) can tell them from plain ones by the address.
   unsigned family = 0;
   bool is_default() const {
-    return family == 0 && legs.size() == 1 && legs[0].target.key == "default";
+    return family == 0 && !huge && legs.size() == 1 && legs[0].target.key == "default";
   }
 };
 
 // The grammar (docs/rules.md): `default`, `local`, `bandwidth`, `latency`, `capacity`, `locality`,
-// a tier name, `node:2`, `A>B`, `A*3+B*1`, `A:4,B:1`, each with an optional final `!` (strict).
+// a tier name, `node:2`, `A>B`, `A*3+B*1`, `A:4,B:1`, each followed by `!` (strict), `@huge`
+// (transparent huge pages) or both, if at all.
 // `topology` may be null when only `default`, `local` and `node:N` occur. Errors name the offending
 // word, say what was expected and list the names that exist.
 Result<Placement> parse_placement(const std::string& spec, const topology::Topology* topology);

@@ -1,7 +1,10 @@
 // Memory behaviour: what is given back, where jemalloc's records lie, what the audit says.
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <string>
 
 #include "allocator/jemalloc.h"
 #include "allocator/region.h"
@@ -38,6 +41,50 @@ TEST(Memory, TrimReturnsFreedMemoryToTheSystem) {
 #endif
   EXPECT_EQ(counters("m:trim")->charged.load(), 0U);
   EXPECT_EQ(counters("m:trim")->allocated.load(), counters("m:trim")->freed.load());
+}
+
+// Flags of the mapping that holds an address, as the last line of its entry in smaps has them.
+std::string mapping_flags(const void* address) {
+  FILE* file = fopen("/proc/self/smaps", "r");
+  if (file == nullptr) return "";
+  char line[512];
+  bool inside = false;
+  std::string flags;
+  while (flags.empty() && fgets(line, sizeof line, file) != nullptr) {
+    uintptr_t begin = 0;
+    uintptr_t end = 0;
+    if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &begin, &end) == 2) {  // NOLINT(cert-err34-c)
+      const auto at = reinterpret_cast<uintptr_t>(address);
+      inside = begin <= at && at < end;
+    }
+    if (inside && strncmp(line, "VmFlags:", 8) == 0) flags = line + 8;
+  }
+  fclose(file);
+  return flags;
+}
+
+TEST(Memory, HugePagesAreAskedForWhereAPlacementSays) {
+  if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0)
+    GTEST_SKIP() << "no huge pages here";
+  Placement huge = make({emulated("m:huge", 256 * kMiB)});
+  PlacementId plain = registered(huge);
+  huge.huge = true;
+  PlacementId id = registered(huge);
+  ASSERT_NE(id, plain);
+  Blocks blocks;
+  for (size_t size : {size_t{64}, 8 * kMiB}) {
+    void* block = blocks.add(allocate(size, id));
+    memset(block, 1, size);
+    EXPECT_NE(mapping_flags(block).find(" hg"), std::string::npos) << mapping_flags(block);
+    void* other = blocks.add(allocate(size, plain));
+    EXPECT_EQ(mapping_flags(other).find(" hg"), std::string::npos);
+  }
+  // A huge page would hold more than the quota allows.
+  Placement limited = make({emulated("m:limited", 256 * kMiB)});
+  limited.huge = true;
+  set_quota("m:limited", 64 * kMiB);
+  void* block = blocks.add(allocate(64, registered(limited)));
+  EXPECT_EQ(mapping_flags(block).find(" hg"), std::string::npos);
 }
 
 // As a chain of image filters allocates: buffers of many sizes, of which the last twelve live on.

@@ -56,6 +56,22 @@ TEST(ParsePlacement, NodesNeedNoTopology) {
   EXPECT_EQ(placement.spec, node + "!");
 }
 
+TEST(ParsePlacement, HugePagesAreAskedForAtTheEnd) {
+  auto topology = tiers();
+  for (const char* spec : {"slow>fast@huge", "slow>fast @huge "}) {
+    Placement placement = parsed(spec, topology.get());
+    EXPECT_TRUE(placement.huge && !placement.strict) << spec;
+    ASSERT_EQ(placement.legs.size(), 2u) << spec;
+    EXPECT_EQ(placement.legs[1].target.key, "tier:fast") << spec;
+  }
+  for (const char* spec : {"fast@huge!", "fast!@huge", "fast ! @huge"}) {
+    Placement placement = parsed(spec, topology.get());
+    EXPECT_TRUE(placement.huge && placement.strict) << spec;
+  }
+  EXPECT_FALSE(parsed("default@huge", nullptr).is_default());
+  EXPECT_FALSE(parsed("slow>fast", topology.get()).huge);
+}
+
 TEST(ParsePlacement, OrderedListKeepsItsOrder) {
   auto topology = tiers();
   Placement placement = parsed("slow > fast>default", topology.get());
@@ -140,6 +156,9 @@ TEST(ParsePlacement, MessagesNameTheWordAndTheWayOut) {
       {"fast,slow:1", HMS_EINVAL, "'fast' has no share; write TARGET:SHARE, such as fast:1"},
       {"node:0,slow:1", HMS_EINVAL, "'node:0' has no share; write TARGET:SHARE, such as node:0:1"},
       {"fast:x,slow:1", HMS_EINVAL, "'x' is no weight"},
+      {"fast@huge@huge", HMS_ENODEV, "'fast@huge' is no target"},
+      {"@huge", HMS_EINVAL, "is empty"},
+      {"fast@large", HMS_ENODEV, "'fast@large' is no target"},
       {"default!", HMS_EINVAL, "'!' asks for named targets only"},
       {"default:1,fast:1!", HMS_EINVAL, "'!' asks for named targets only"},
   };
