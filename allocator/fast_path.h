@@ -14,40 +14,28 @@ namespace hms::alloc {
 void* allocate_slow(size_t size, PlacementId placement);
 void deallocate_slow(void* block);
 
-// A block of a class from its bin in the default placement's cache.
+// A block from a bin; `miss()` is what remains to be done when it has none.
 template <typename Miss>
-__attribute__((always_inline)) inline void* pop_default_or(unsigned size_class, Miss miss) {
-  Bin& bin = thread_state.main.bins[size_class];
-  void** top = bin.top;
+__attribute__((always_inline)) inline void* pop_or(Bin* bin, Miss miss) {
+  void** top = bin->top;
   // Empty also when this thread has no cache yet: both are null.
-  if (__builtin_expect(top == bin.base, 0)) return miss();
-  bin.top = top - 1;
+  if (__builtin_expect(top == bin->base, 0)) return miss();
+  bin->top = top - 1;
   return top[-1];
 }
 
-// allocate(size, kDefaultPlacement); `miss()` is what remains to be done when the bin has no block.
+// A block of a class from its bin in the default placement's cache.
 template <typename Miss>
-inline void* allocate_default_or(size_t size, Miss miss) {
-  if (__builtin_expect(size > kMaxCachedSize, 0)) return miss();
-  return pop_default_or(cached_class(size), miss);
-}
-
-inline void* allocate_default(size_t size) {
-  return allocate_default_or(size, [size] { return allocate_slow(size, kDefaultPlacement); });
+__attribute__((always_inline)) inline void* pop_default_or(unsigned size_class, Miss miss) {
+  return pop_or(&thread_state.main.bins[size_class], miss);
 }
 
 template <typename Miss>
 inline void* allocate_placed_or(size_t size, PlacementId placement, Miss miss) {
   if (__builtin_expect(size <= kMaxCachedSize, 1)) {
     Cache* cache = existing_cache(placement);
-    if (__builtin_expect(cache != nullptr, 1)) {
-      Bin& bin = cache->bins[cached_class(size)];
-      void** top = bin.top;
-      if (__builtin_expect(top != bin.base, 1)) {
-        bin.top = top - 1;
-        return top[-1];
-      }
-    }
+    if (__builtin_expect(cache != nullptr, 1))
+      return pop_or(&cache->bins[cached_class(size)], miss);
   }
   return miss();
 }

@@ -142,7 +142,7 @@ __attribute__((constructor)) void on_load() {
 
 __attribute__((destructor)) void on_unload() { finish(); }
 
-// From now on allocate_routed() answers for this size class.
+// From now on allocate() answers for this size class.
 void remember_route(size_t size, alloc::PlacementId placement) {
   const unsigned size_class = alloc::cached_class(size);
   alloc::Cache* cache = alloc::cache_for(placement);
@@ -182,7 +182,10 @@ Choice choose(size_t size, const void* caller) {
   if (!ready) start();
   if (forwarding()) return {Door::kForward, alloc::kDefaultPlacement};
   if (may_start(caller)) follow_rules();
-  if (!must_close()) return {};
+  if (!must_close()) {
+    if (size <= alloc::kMaxCachedSize) remember_route(size, alloc::kDefaultPlacement);
+    return {};
+  }
   InnerScope inner;
   ErrnoKeeper keeper;
   const alloc::PlacementId id = routing::route(size, caller);

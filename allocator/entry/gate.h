@@ -1,14 +1,12 @@
-// The gate of the malloc door: one flag that sends a request off the fast path, and what lies
-// behind it.
+// The gate of the malloc door: what a request comes to for which its thread remembers nothing.
 //
 //   closed, at first    the library has not looked at the process yet
 //   closed, for ever    rules route requests, tiering keeps them apart by where they come from, or
-//                       another allocator serves this process; what rules say of a size class is
-//                       remembered by each thread (ThreadState::routed), and so is the class of
-//                       each place (ThreadSites)
+//                       another allocator serves this process
 //   open                plain malloc: thread cache, then the default placement
 //
-// A process without rules pays one relaxed load and a predictable branch per request.
+// Each thread remembers the bin for a size class, open or closed, as long as nothing but the class
+// decides (ThreadState::routed), and the class of each place (ThreadSites): hits do not come here.
 #pragma once
 
 #include <atomic>

@@ -63,15 +63,16 @@ __attribute__((noinline)) void* new_missed(size_t size, size_t alignment, const 
   return __builtin_expect(block != nullptr, 1) ? block : retry_or_throw(size, alignment, caller);
 }
 
-__attribute__((noinline)) void* new_routed(size_t size, const void* caller) {
-  return hms::entry::allocate_routed_or(size, caller, [=] { return new_missed(size, 0, caller); });
+__attribute__((noinline)) void* new_routed(size_t size, const void* caller, unsigned size_class) {
+  return hms::entry::allocate_routed_or(size, size_class, caller,
+                                        [=] { return new_missed(size, 0, caller); });
 }
 
 // What can fail is called last, so that a hit needs no stack frame.
 inline void* new_or_throw(size_t size, const void* caller) {
-  const auto miss = [=] { return new_missed(size, 0, caller); };
-  return hms::entry::gate_open() ? hms::alloc::allocate_default_or(size, miss)
-                                 : new_routed(size, caller);
+  return hms::entry::allocate_or(
+      size, [=](unsigned size_class) { return new_routed(size, caller, size_class); },
+      [=] { return new_missed(size, 0, caller); });
 }
 
 inline void* new_or_throw(size_t size, std::align_val_t alignment, const void* caller) {

@@ -1,6 +1,6 @@
-// What all entry points share: a request goes to the thread cache of the default placement if the
-// gate is open, to the one that rules name for its size class if that is known, else through
-// choose(). Failure is null with errno ENOMEM, success leaves errno alone.
+// What all entry points share: a request goes to the bin that this thread remembers for its size
+// class, of the default placement or of the one that rules name; else through choose(), which says
+// what to remember. Failure is null with errno ENOMEM, success leaves errno alone.
 #pragma once
 
 #include <string.h>
@@ -53,36 +53,40 @@ inline void* allocate_by_site_or(alloc::SiteSlot* table, size_t size, const void
   return alloc::pop_for_site_or(*slot, size, tell_stack);
 }
 
-// With the gate closed: a hit where rules decide by size or thread. What is remembered of them
-// comes first: nothing is where there are no rules, and then the table of sites is asked.
+// A hit where nothing is remembered for the size class (kCachedClasses: the request is too large to
+// have one): sites decide, or rules about more than that.
 template <typename Miss>
-inline void* allocate_routed_or(size_t size, const void* caller, Miss miss) {
-  if (__builtin_expect(size <= alloc::kMaxCachedSize, 1)) {
-    alloc::Bin* bin = alloc::thread_state.routed[alloc::cached_class(size)];
-    if (__builtin_expect(bin != nullptr, 1)) {
-      void** top = bin->top;
-      if (__builtin_expect(top == bin->base, 0)) return miss();
-      bin->top = top - 1;
-      return top[-1];
-    }
-  }
+inline void* allocate_routed_or(size_t size, unsigned size_class, const void* caller, Miss miss) {
   alloc::SiteSlot* sites = alloc::thread_sites.first;
   if (sites != nullptr) return allocate_by_site_or(sites, size, caller, miss);
-  if (__builtin_expect(size > alloc::kMaxCachedSize, 0)) return miss();
-  const alloc::PlacementId placement = routing::quick_route(size);
+  if (__builtin_expect(size_class == alloc::kCachedClasses, 0)) return miss();
+  const alloc::PlacementId placement = routing::quick_route(size, size_class);
   if (placement == routing::kAskRules) return miss();
   if (placement == alloc::kDefaultPlacement && alloc::classes_started()) {
     sites = alloc::thread_sites.table;
     return sites != nullptr ? allocate_by_site_or(sites, size, caller, miss) : miss();
   }
-  return alloc::allocate_placed_or(size, placement, miss);
+  alloc::Cache* cache = alloc::existing_cache(placement);
+  if (__builtin_expect(cache == nullptr, 0)) return miss();
+  return alloc::pop_or(&cache->bins[size_class], miss);
 }
-// The same with allocate_slow() for the misses. Out of line: the path without rules stays small.
-void* allocate_routed(size_t size, const void* caller);
+// The same with allocate_slow() for the misses. Out of line: the hit path stays small.
+void* allocate_routed(size_t size, const void* caller, unsigned size_class);
+
+// The hit path. `unknown(size_class)`: nothing is remembered; `miss()`: the bin is empty.
+template <typename Unknown, typename Miss>
+[[gnu::always_inline]] inline void* allocate_or(size_t size, Unknown unknown, Miss miss) {
+  if (__builtin_expect(size > alloc::kMaxCachedSize, 0)) return unknown(alloc::kCachedClasses);
+  const unsigned size_class = alloc::cached_class(size);
+  alloc::Bin* bin = alloc::thread_state.routed[size_class];
+  if (__builtin_expect(bin == nullptr, 0)) return unknown(size_class);
+  return alloc::pop_or(bin, miss);
+}
 
 inline void* allocate(size_t size, const void* caller) {
-  const auto miss = [size, caller] { return allocate_slow(size, caller); };
-  return gate_open() ? alloc::allocate_default_or(size, miss) : allocate_routed(size, caller);
+  return allocate_or(
+      size, [=](unsigned size_class) { return allocate_routed(size, caller, size_class); },
+      [=] { return allocate_slow(size, caller); });
 }
 
 inline void* allocate_zeroed(size_t size, const void* caller) {
@@ -120,22 +124,26 @@ inline bool routed_here(uintptr_t address, unsigned size_class) {
   return routed_here(address, size_class);
 }
 
-// Without rules: another block with its content, when the thread cache has all that it takes. Null,
-// and nothing done, if not. Inlined by force: a second frame is a fifth of the way.
+// Where a block goes that gets another size: with rules, they decide by that. Null: not known here.
+inline alloc::Bin* bin_for_resized(alloc::Cache* home, unsigned size_class) {
+  if (gate_open()) return &home->bins[size_class];
+  return alloc::thread_sites.first == nullptr ? alloc::thread_state.routed[size_class] : nullptr;
+}
+
+// Another block with its content, when the thread cache has all that it takes. Null, and nothing
+// done, if not. Inlined by force: a second frame is a fifth of the way.
 [[gnu::always_inline]] inline void* reallocate_hit(void* block, size_t size) {
   const auto address = reinterpret_cast<uintptr_t>(block);
-  if (!alloc::in_region(address) || size - 1 >= alloc::kMaxCachedSize || !gate_open()) {
-    return nullptr;
-  }
+  if (!alloc::in_region(address) || size - 1 >= alloc::kMaxCachedSize) return nullptr;
   const unsigned old_class = alloc::page_mark(address) - 1;
   const unsigned new_class = alloc::cached_class(size);
   if (old_class >= alloc::kCachedClasses || old_class == new_class) return nullptr;
   alloc::Cache* cache = alloc::existing_cache(alloc::region.free_to[alloc::window_of(address)]);
   if (cache == nullptr) return nullptr;
   alloc::Bin& from = cache->bins[old_class];
-  alloc::Bin& to = cache->bins[new_class];
-  if (to.top == to.base || from.top >= from.limit) return nullptr;
-  void* moved = *--to.top;
+  alloc::Bin* to = bin_for_resized(cache, new_class);
+  if (to == nullptr || to->top == to->base || from.top >= from.limit) return nullptr;
+  void* moved = *--to->top;
   const size_t old_size = alloc::kClassSizes[old_class];
   memcpy(moved, block, old_size < size ? old_size : size);
   *from.top++ = block;

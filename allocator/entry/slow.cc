@@ -92,7 +92,7 @@ void* take_for_site(size_t alignment, size_t size, const void* caller) {
 void* take_quickly(size_t alignment, size_t size, const void* caller) {
   if (alloc::thread_sites.first != nullptr) return take_for_site(alignment, size, caller);
   if (size > alloc::kMaxCachedSize) return nullptr;
-  const alloc::PlacementId placement = routing::quick_route(size);
+  const alloc::PlacementId placement = routing::quick_route(size, alloc::cached_class(size));
   if (placement == routing::kAskRules) return nullptr;
   if (placement == alloc::kDefaultPlacement && alloc::classes_started()) return nullptr;
   return alloc::allocate_aligned_or(alignment, size, placement, [] { return nullptr; });
@@ -110,8 +110,9 @@ void* reallocate_across(void* block, size_t size, Choice choice) {
 
 }  // namespace
 
-void* allocate_routed(size_t size, const void* caller) {
-  return allocate_routed_or(size, caller, [size, caller] { return allocate_slow(size, caller); });
+void* allocate_routed(size_t size, const void* caller, unsigned size_class) {
+  return allocate_routed_or(size, size_class, caller,
+                            [size, caller] { return allocate_slow(size, caller); });
 }
 
 void* allocate_slow(size_t size, const void* caller) {

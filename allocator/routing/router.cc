@@ -354,7 +354,7 @@ PlacementId route(size_t size, const void* call_site) {
   if (set == nullptr) return alloc::kDefaultPlacement;
   if (__builtin_expect(thread_view.left == 0 || thread_view.rules != set, 0)) look_at_thread(set);
   if (size <= alloc::kMaxCachedSize) {
-    PlacementId known = quick_route(size);
+    PlacementId known = quick_route(size, alloc::cached_class(size));
     if (__builtin_expect(known != kAskRules, 1)) return known;
   }
   --thread_view.left;

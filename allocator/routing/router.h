@@ -39,10 +39,10 @@ struct ThreadView {
 extern __thread ThreadView thread_view;
 
 // route() for at most kMaxCachedSize bytes, where the thread's table says it all: no call, no lock.
-// kAskRules where it does not.
-inline alloc::PlacementId quick_route(size_t size) {
+// kAskRules where it does not, or where there are no rules.
+inline alloc::PlacementId quick_route(size_t size, unsigned size_class) {
   if (__builtin_expect(thread_view.left == 0, 0)) return kAskRules;
-  alloc::PlacementId id = thread_view.verdicts->of_class[alloc::cached_class(size)].of(size);
+  alloc::PlacementId id = thread_view.verdicts->of_class[size_class].of(size);
   if (__builtin_expect(id != kAskRules, 1)) --thread_view.left;
   return id;
 }
