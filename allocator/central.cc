@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <new>
 
 #include "allocator/fill.h"
@@ -208,6 +209,15 @@ void grow_transfer(Central* central) {
   central->limit = limit < capacity ? limit : capacity;
 }
 
+// Spans start on pages, so the first blocks of all classes have the same place in their pages, and
+// a processor takes a load from one for that of what was just stored to another (it compares the
+// lowest 12 bits): a few blocks, not the same number for each class, are left for later.
+void stagger(void** blocks, unsigned count, unsigned size_class) {
+  const unsigned most = 4 + size_class % 8;
+  const unsigned later = count / 2 < most ? count / 2 : most;
+  std::rotate(blocks, blocks + count - later, blocks + count);
+}
+
 Depot* make_depot(Leg* leg) {
   void* memory = meta_allocate(sizeof(Depot));
   if (memory == nullptr) return nullptr;
@@ -290,6 +300,7 @@ void give_to_central(Central* central, void** blocks, unsigned count) {
 
 unsigned add_span(Central* central, Span* span, unsigned count, void** out) {
   unsigned taken = take_from_span(span, count, out);
+  stagger(out, taken, central->size_class);
   ShortGuard guard(central->lock);
   ++central->spans;
   link(central, span, list_for(*span));

@@ -34,7 +34,7 @@ struct Cache {
 
 enum class ThreadPhase : uint8_t { kFresh = 0, kLive, kGone };
 
-struct ThreadState {
+struct alignas(64) ThreadState {
   Cache main;      // of the default placement
   Cache** others;  // by placement; null before the first use of another placement
   size_t room;     // bytes by which limits may still grow
