@@ -61,6 +61,13 @@ Result<std::string> automatic(const Topology& topology, const std::string& tiers
 
 bool words_say_off(const std::string& words) { return words.empty() || words == "off"; }
 
+std::string words_that_choose(const std::string& first, const std::string& second) {
+  for (const std::string& words : {first, second}) {
+    if (!words_say_off(words) && words != "auto") return words;
+  }
+  return "auto";
+}
+
 Status check_words(const std::string& words) {
   const size_t first = words.find('>');
   const bool two = first != std::string::npos && first > 0 && first + 1 < words.size() &&

@@ -17,6 +17,8 @@ struct Sides {
 Status check_words(const std::string& words);
 // True for words that ask for nothing: none at all, and "off".
 bool words_say_off(const std::string& words);
+// Of two such words those that name memories, `first` before `second`; else "auto".
+std::string words_that_choose(const std::string& first, const std::string& second);
 
 // `words` must pass check_words() and not say off. `tiers`: what describes the topology, "" if
 // nothing does. With auto, of tiers the first is near, else the target that the CPUs reach best;
