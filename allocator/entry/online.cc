@@ -2,6 +2,7 @@
 #include "allocator/entry/online.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <exception>
@@ -30,16 +31,33 @@ constexpr double kRecorderFarewell = 2, kEngineFarewell = 0.5;
 enum class Work { kNone, kRecord, kSteer };
 Work work = Work::kNone;
 const Sides* sides = nullptr;
+double budget = alloc::kTieringBudget;
 alloc::Service service;
 
 void refuse(const char* what, const Status& why, LogLevel level = LogLevel::kWarning) {
   log(level, "%s: %s; going on without", what, why.message().c_str());
 }
 
+// HMS_TIERING_CPU: percent of one CPU.
+void read_budget() {
+  const std::string text = environment("HMS_TIERING_CPU");
+  if (text.empty()) return;
+  char* end = nullptr;
+  const double percent = strtod(text.c_str(), &end);
+  if (*end == '\0' && percent >= 0.01 && percent <= 100) {
+    budget = percent / 100;
+    return;
+  }
+  log(LogLevel::kWarning,
+      "HMS_TIERING_CPU=%.40s: a number of percent from 0.01 to 100 was expected; going on with %g",
+      text.c_str(), budget * 100);
+}
+
 void steer(alloc::Service& thread) {
   thread.sleep(kFirstStep);
   if (thread.ending()) return;
-  alloc::Steering steering(*alloc::class_heap(), *alloc::context_table(), context_keys(), *sides);
+  alloc::Steering steering(*alloc::class_heap(), *alloc::context_table(), context_keys(), *sides,
+                           budget);
   while (!thread.ending()) {
     const double pause = steering.step(alloc::seconds_now());
     if (pause <= 0) return;
@@ -99,6 +117,7 @@ Status start_placing(const Profile* profile, bool tiering, const std::string& wo
   if (profile != nullptr) place_by(*profile, heap.value()->room().near_capacity);
   if (tiering) {
     sides = new Sides(two.value());
+    read_budget();
     start_work(Work::kSteer);
   }
   close_gate_for_classes();

@@ -18,9 +18,14 @@ using tiering::Report;
 
 namespace {
 
-constexpr double kStep = 0.25;       // seconds between two steps
-constexpr double kCalm = 1;          // at most, while all that the program has is near
-constexpr double kIdle = 4;          // at most, while the program does nothing
+constexpr double kStep = 0.25;  // seconds between two steps
+constexpr double kCalm = 1;     // at most, while all that the program has is near
+constexpr double kIdle = 4;     // at most, while the program does nothing
+// Of the budget, that deciding may take: where a step costs much, there are fewer.
+constexpr double kDecideShare = 0.3;
+// Of the budget: what costs more for long is ended, and what a sampler that governs itself may take
+// at first.
+constexpr double kLimit = 4, kSampling = 2;
 constexpr double kIdleShare = 0.01;  // of a CPU, that is nothing
 constexpr double kLookEvery = 1, kCostWindow = 1;
 constexpr double kShareShown = 0.0005;  // of the accesses, that a place has at least
@@ -49,7 +54,7 @@ void set(Counter& counter, uint64_t value) { counter.store(value, std::memory_or
 
 }  // namespace
 
-// Tells what moving costs from what deciding costs.
+// Tells what moving costs from what deciding costs; below, the same for looking.
 class MeteredHeap final : public tiering::Heap {
  public:
   explicit MeteredHeap(tiering::Heap& heap) : heap_(heap) {}
@@ -76,14 +81,51 @@ class MeteredHeap final : public tiering::Heap {
   double moving_s_ = 0;
 };
 
+class MeteredSampler final : public tiering::Sampler {
+ public:
+  explicit MeteredSampler(std::unique_ptr<tiering::Sampler> sampler)
+      : sampler_(std::move(sampler)) {}
+  double looking_s() const { return looking_s_; }
+
+  const char* name() const override { return sampler_->name(); }
+  tiering::Sight sight() const override { return sampler_->sight(); }
+  Status start() override { return sampler_->start(); }
+  void stop() override { sampler_->stop(); }
+  void collect(const std::vector<tiering::UnitView>& units,
+               std::vector<tiering::Reading>* out) override {
+    const double before = own_cpu();
+    sampler_->collect(units, out);
+    looking_s_ += own_cpu() - before;
+  }
+  void set_effort(double share) override { sampler_->set_effort(share); }
+  double cost_s() const override { return sampler_->cost_s(); }
+
+ private:
+  std::unique_ptr<tiering::Sampler> sampler_;
+  double looking_s_ = 0;
+};
+
+namespace {
+
+tiering::EngineOptions options_for(double budget) {
+  tiering::EngineOptions options;
+  options.cpu.budget = budget;
+  options.cpu.limit = kLimit * budget;
+  return options;
+}
+
+}  // namespace
+
 Steering::Steering(tiering::Heap& heap, const tiering::ContextTable& contexts,
-                   const tiering::ContextKeys& keys, const tiering::Sides& sides)
+                   const tiering::ContextKeys& keys, const tiering::Sides& sides, double budget)
     : contexts_(contexts),
       keys_(keys),
       heap_(std::make_unique<MeteredHeap>(heap)),
-      sampler_(tiering::open_best_sampler().sampler),
-      engine_(std::make_unique<tiering::Engine>(*heap_, *sampler_)),
+      sampler_(std::make_unique<MeteredSampler>(
+          tiering::open_best_sampler("", kSampling * budget).sampler)),
+      engine_(std::make_unique<tiering::Engine>(*heap_, *sampler_, options_for(budget))),
       page_(stats()->tiering),
+      budget_(budget),
       emulated_(sides.near.node == sides.far.node),
       exceptions_(std::uncaught_exceptions()) {
   set_text(page_.sampler, sampler_->name());
@@ -117,6 +159,10 @@ void Steering::meter(double now) {
   used_ = own + others;
 }
 
+double Steering::deciding_cpu() const {
+  return own_cpu() - heap_->moving_s() - sampler_->looking_s();
+}
+
 double Steering::step(double now) {
   if (strcmp(sampler_->name(), "none") == 0) {
     return end("nothing tells which memory is used: `hms doctor` says why");
@@ -125,8 +171,10 @@ double Steering::step(double now) {
     engine_->foreign_mover(tiering::foreign_mover(""));
   }
   meter(now);
+  const double before = deciding_cpu();
   const Report& report = engine_->step(now);
   show(report);
+  step_cost_ = deciding_cpu() - before;
   if (report.effort <= 0) {
     sampler_->stop();
     return end("sampling cost more than it may");
@@ -140,8 +188,9 @@ double Steering::pause(double now, const Report& report) {
   const bool calm = report.price <= 0 && report.far == 0;
   last_ = now;
   busy_ = busy;
-  const double most = idle ? kIdle : calm ? kCalm : kStep;
-  pause_ = std::clamp(2 * pause_, kStep, most);
+  const double least = std::clamp(step_cost_ / (kDecideShare * budget_), kStep, kIdle);
+  const double most = std::max(least, idle ? kIdle : calm ? kCalm : kStep);
+  pause_ = std::clamp(2 * pause_, least, most);
   return pause_;
 }
 

@@ -85,7 +85,7 @@ Result<Sides> choose_sides(const std::string& words, const Topology& topology,
     pair = found.value();
   }
   Result<Placement> placement = parse_placement(pair, &topology);
-  if (!placement.ok()) return placement.status();
+  if (!placement.ok()) return Status(HMS_EINVAL, placement.status().message());
   const Placement& p = placement.value();
   if (p.legs.size() != 2 || p.spread != Spread::kOrdered || p.strict) {
     return Status(HMS_EINVAL, "'" + words + "' does not name two memories: write NEAR>FAR");

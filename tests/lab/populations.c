@@ -4,11 +4,11 @@
  * usage: populations RANGES HOT COLD
  *
  * Allocates COLD bytes at one place, then HOT bytes at another, in objects of 2000 bytes. RANGES
- * then holds "pid PID", a line "range GROUP START END" for each object (hexadecimal; group 0 is hot,
- * 1 cold) and, last, "ready". Until the end of its standard input it reads and counts up objects of
- * the hot population, in random order. Then it checks every byte of all objects and the sum of what
- * was counted, prints "N accesses", and ends with status 0, the memory still in use. Sizes take K, M
- * and G.
+ * then holds "pid PID", a line "range GROUP START END" for each object (hexadecimal; group 0 is
+ * hot, 1 cold) and, last, "ready". Until the end of its standard input it reads and counts up
+ * objects of the hot population, in random order. Then it checks every byte of all objects and the
+ * sum of what was counted, prints "N accesses", and ends with status 0, the memory still in use.
+ * Sizes take K, M and G.
  */
 #include <fcntl.h>
 #include <poll.h>

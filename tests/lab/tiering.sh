@@ -44,12 +44,21 @@ program_done() {
   expect "$1: the report has 0 misplaced pages ($(misplaced))" [ "$(misplaced)" = 0 ]
 }
 
-# Near memory is full of what came first; the engine exchanges it.
-program_start --tiering auto
+# Without tiering, near memory keeps what came first, and nothing moves.
+program_start --rule 'node:0>node:1'
 audit
-expect "auto: the hot objects were born on node 1 ($(pages_on 0 node1) of $(hot_pages) pages)" \
-  [ $(($(pages_on 0 node1) * 10)) -gt $(($(hot_pages) * 8)) ]
-expect "auto: their pages come to node 0" hot_comes_near
+expect "off: the hot objects are on node 1 ($(pages_on 0 node1) of $(hot_pages) pages)" \
+  [ $(($(pages_on 0 node1) * 10)) -gt $(($(hot_pages) * 9)) ]
+before=$(pages_on 0 node1)
+sleep 5
+audit >/dev/null
+expect "off: they stay there" [ "$(pages_on 0 node1)" = "$before" ]
+program_done off
+
+# The engine exchanges it. Looking costs an emulated processor twenty times what it costs a real one.
+export HMS_TIERING_CPU=20
+program_start --tiering auto
+expect "auto: the hot objects come to node 0" hot_comes_near
 audit
 "$hms" stat --no-verify "$pid" | sed 's/^/  stat: /'
 expect "auto: pages on nodes 0 and 1 only" only_on 0 node0 node1
@@ -62,13 +71,6 @@ expect "auto: stat counts what moved in ($(tiering promoted_bytes))" \
   [ "$(tiering promoted_bytes)" -ge $((hot * 700000)) ]
 expect "auto: it still runs (state $(tiering state))" [ "$(tiering state)" = moving ]
 program_done auto
-
-# Without it, nothing moves.
-program_start --rule 'node:0>node:1'
-before=$(audit | sed -n 's/.*group 0/group 0/p')
-sleep 5
-expect "off: hot pages stay where they were" [ "$(audit | sed -n 's/.*group 0/group 0/p')" = "$before" ]
-program_done off
 
 oom_killer_was_quiet() { ! dmesg | grep -i 'out of memory\|oom-kill'; }
 expect "the OOM killer had nothing to do" oom_killer_was_quiet

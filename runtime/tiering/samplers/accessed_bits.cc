@@ -153,7 +153,8 @@ void AccessedBits::report(const os::MappingPages& mapping, size_t from, size_t t
     if (cleared_at == 0 || watched < kWatchedMin || committed == 0) continue;
     double share = touched_share(mapping);
     double passed = seconds(now - cleared_at);
-    if (share > kSaturated && watch.short_s > 0) {
+    // A short interval in which nothing was touched was too short to say anything.
+    if (share > kSaturated && watch.short_share > 0) {
       share = watch.short_share;
       passed = watch.short_s;
     }
