@@ -71,7 +71,7 @@ class Resolver {
   void check_tiering(const std::string& words, std::vector<std::string>* hints) {
     load();
     if (failed_) return;
-    const Result<tiering::Sides> sides = tiering::choose_sides(words, *topology_, tiers_);
+    const Result<tiering::Sides> sides = tiering::choose_sides(words, *topology_, source_);
     if (sides.ok()) return;
     const std::string text = "--tiering: " + sides.status().message();
     const bool alone = sides.status().code() == HMS_ENODEV;
@@ -92,19 +92,18 @@ class Resolver {
  private:
   void load() {
     if (topology_ != nullptr || failed_) return;
-    std::string source = tiers_.empty() && !wanted_.empty() && wanted_ != "live"
-                             ? wanted_
-                             : routing::topology_source(tiers_);
-    auto loaded = topology::Topology::load(source);
+    const bool other = tiers_.empty() && !wanted_.empty() && wanted_ != "live";
+    source_ = other ? wanted_ : routing::topology_source(tiers_);
+    auto loaded = topology::Topology::load(source_);
     if (loaded.ok()) {
       topology_ = loaded.value();
       return;
     }
     failed_ = true;
-    problems_->push_back("topology '" + source + "': " + loaded.status().message());
+    problems_->push_back("topology '" + source_ + "': " + loaded.status().message());
   }
 
-  std::string tiers_, wanted_;
+  std::string tiers_, wanted_, source_;
   std::vector<std::string>* problems_;
   std::shared_ptr<const topology::Topology> topology_;
   bool failed_ = false;

@@ -15,11 +15,11 @@ Result<Sides> sides(const std::string& first, bool one_is_enough) {
   const std::string named = environment("HMS_NEAR_FAR");
   Status meant = tiering::check_words(named);
   if (!meant.ok()) return Status(meant.code(), "HMS_NEAR_FAR: " + meant.message());
-  const std::string tiers = routing::read_configuration().tiers;
-  auto topology = topology::Topology::load(routing::topology_source(tiers));
+  const std::string source = routing::topology_source(routing::read_configuration().tiers);
+  auto topology = topology::Topology::load(source);
   if (!topology.ok()) return topology.status();
   const std::string words = tiering::words_that_choose(first, named);
-  Result<Sides> two = tiering::choose_sides(words, *topology.value(), tiers);
+  Result<Sides> two = tiering::choose_sides(words, *topology.value(), source);
   if (two.ok() || !one_is_enough || two.status().code() != HMS_ENODEV) return two;
   Result<Placement> one = parse_placement("bandwidth", topology.value().get());
   if (!one.ok()) return one.status();

@@ -44,9 +44,12 @@ Result<std::vector<const Target*>> by_name(const Topology& topology, const std::
   return out;
 }
 
+constexpr char kTiers[] = "tiers:";
+
 // "node:0>node:1", for the parser of placements.
-Result<std::string> automatic(const Topology& topology, const std::string& tiers) {
-  auto found = tiers.empty() ? by_speed(topology) : by_name(topology, tiers);
+Result<std::string> automatic(const Topology& topology, const std::string& source) {
+  const bool named = source.rfind(kTiers, 0) == 0;
+  auto found = named ? by_name(topology, source.substr(sizeof kTiers - 1)) : by_speed(topology);
   if (!found.ok()) return found.status();
   const std::vector<const Target*>& targets = found.value();
   if (targets.empty()) return nothing_to_tier("what the kernel chooses");
@@ -77,10 +80,10 @@ Status check_words(const std::string& words) {
 }
 
 Result<Sides> choose_sides(const std::string& words, const Topology& topology,
-                           const std::string& tiers) {
+                           const std::string& source) {
   std::string pair = words;
   if (words == "auto") {
-    Result<std::string> found = automatic(topology, tiers);
+    Result<std::string> found = automatic(topology, source);
     if (!found.ok()) return found.status();
     pair = found.value();
   }

@@ -15,7 +15,7 @@ std::shared_ptr<const topology::Topology> load(const std::string& source) {
 }
 
 Result<Sides> with_tiers(const std::string& words, const std::string& tiers) {
-  return choose_sides(words, *load("tiers:" + tiers), tiers);
+  return choose_sides(words, *load("tiers:" + tiers), "tiers:" + tiers);
 }
 
 TEST(Sides, OfTiersTheFirstIsNearAndTheLargestOfTheOthersFar) {
@@ -48,7 +48,16 @@ TEST(Sides, SaysWhichNameIsWrong) {
   Result<Sides> unknown = with_tiers("a>nowhere", "a=64M,b=128M");
   ASSERT_FALSE(unknown.ok());
   EXPECT_NE(unknown.status().message().find("nowhere"), std::string::npos);
+  EXPECT_EQ(unknown.status().code(), HMS_EINVAL) << "not the same as one memory";
   EXPECT_FALSE(with_tiers("a>a", "a=64M,b=128M").ok());
+}
+
+TEST(Words, OfTwoThoseThatNameMemoriesChoose) {
+  EXPECT_EQ(words_that_choose("auto", ""), "auto");
+  EXPECT_EQ(words_that_choose("", ""), "auto");
+  EXPECT_EQ(words_that_choose("auto", "a>b"), "a>b");
+  EXPECT_EQ(words_that_choose("a>b", "c>d"), "a>b");
+  EXPECT_EQ(words_that_choose("a>b", "auto"), "a>b");
 }
 
 TEST(Words, AreCheckedWithoutATopology) {
