@@ -125,8 +125,8 @@ unsigned effective_user() { return geteuid(); }
 
 namespace {
 
-// Reads /proc/PID/stat, fields counted from 1 as in proc(5), pid 0 = self; `out` points at the blank
-// before field `wanted`.
+// Reads /proc/PID/stat, fields counted from 1 as in proc(5), pid 0 = self; `out` points at the
+// blank before field `wanted`.
 int stat_from(int pid, int wanted, char* text, size_t capacity, const char** out) {
   char path[32];
   if (pid == 0) {

@@ -1,7 +1,6 @@
 // See sides.h.
 #include "runtime/tiering/sides.h"
 
-#include <algorithm>
 #include <vector>
 
 #include "runtime/topology/tiers.h"
@@ -12,16 +11,20 @@ namespace {
 using topology::Target;
 using topology::Topology;
 
-Status nothing_to_tier(const std::string& memory) {
-  return {HMS_ENODEV, "there is nothing to tier: " + memory +
-                          " is the only memory; to emulate two, name them: --tiers "
-                          "fast=512M,slow=2G"};
+Status nothing_to_tier(const std::string& why) {
+  return {HMS_ENODEV, "there is nothing to tier: " + why};
+}
+Status only_one(const std::string& memory) {
+  return nothing_to_tier(memory +
+                         " is the only memory; to emulate two, name them: --tiers "
+                         "fast=512M,slow=2G");
 }
 
-// The CPUs' memories, the best first.
+// The CPUs' memories, those with most bandwidth first: high-bandwidth memory is seldom the one that
+// answers soonest.
 Result<std::vector<const Target*>> by_speed(const Topology& topology) {
   topology::Query query;
-  query.order = topology::Order::kLatency;
+  query.order = topology::Order::kBandwidth;
   Result<std::vector<topology::Match>> matches = topology.find(query);
   if (!matches.ok()) return matches.status();
   std::vector<const Target*> out;
@@ -52,12 +55,17 @@ Result<std::string> automatic(const Topology& topology, const std::string& sourc
   auto found = named ? by_name(topology, source.substr(sizeof kTiers - 1)) : by_speed(topology);
   if (!found.ok()) return found.status();
   const std::vector<const Target*>& targets = found.value();
-  if (targets.empty()) return nothing_to_tier("what the kernel chooses");
-  if (targets.size() == 1) return nothing_to_tier("'" + targets[0]->key + "'");
-  const Target* far =
-      *std::max_element(targets.begin() + 1, targets.end(),
-                        [](const Target* a, const Target* b) { return a->bytes < b->bytes; });
-  return targets[0]->key + ">" + far->key;
+  if (targets.empty()) return only_one("what the kernel chooses");
+  const Target* near = targets[0];
+  const Target* far = nullptr;
+  for (const Target* target : targets) {
+    if (target == near || (!named && target->kind == near->kind)) continue;
+    if (far == nullptr || target->bytes > far->bytes) far = target;
+  }
+  if (far != nullptr) return near->key + ">" + far->key;
+  if (targets.size() == 1) return only_one("'" + near->key + "'");
+  return nothing_to_tier("all memories are of one kind, as '" + near->key +
+                         "'; to tier two of them, name them: NEAR>FAR");
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ std::string words_that_choose(const std::string& first, const std::string& secon
 
 // `words` must pass check_words() and not say off. `source`: what the topology was loaded from.
 // With auto, of tiers ("tiers:SPEC") the first is near, else the target that the CPUs reach best;
-// far is the largest of the others. HMS_ENODEV: there is only one memory.
+// far is the largest of the others, of machines the largest of another kind: that of another socket
+// is as good, for somebody. HMS_ENODEV: there is nothing to tier.
 Result<Sides> choose_sides(const std::string& words, const topology::Topology& topology,
                            const std::string& source);
 
