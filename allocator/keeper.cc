@@ -2,9 +2,7 @@
 #include "allocator/keeper.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,6 +10,7 @@
 #include "allocator/blocks.h"
 #include "allocator/placements.h"
 #include "allocator/residence.h"
+#include "allocator/service.h"
 #include "runtime/support/log.h"
 
 namespace hms::alloc {
@@ -57,27 +56,16 @@ void* keep(void* /*unused*/) {
   return nullptr;
 }
 
-// All signals stay with the program's threads.
 bool start_thread() {
   sem_init(&reminder, 0, 0);
   keeper_asleep.store(false);
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread{};
-  const int error = pthread_create(&thread, nullptr, keep, nullptr);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) {
-    log_once(LogLevel::kWarning, "decay thread",
-             "HMS_DECAY_THREAD: no thread can be started (errno %d); idle memory goes back only "
-             "while the program allocates",
-             error);
-    return false;
-  }
-  pthread_setname_np(thread, "hms-decay");
-  pthread_detach(thread);
-  return true;
+  const int error = start_detached("hms-decay", keep, nullptr);
+  if (error == 0) return true;
+  log_once(LogLevel::kWarning, "decay thread",
+           "HMS_DECAY_THREAD: no thread can be started (errno %d); idle memory goes back only "
+           "while the program allocates",
+           error);
+  return false;
 }
 
 bool asked_for() {

@@ -14,6 +14,7 @@
 #include "cli/program.h"
 #include "runtime/placement/placement.h"
 #include "runtime/support/config.h"
+#include "runtime/tiering/sides.h"
 #include "runtime/topology/topology.h"
 
 namespace hms::cli {
@@ -66,6 +67,17 @@ class Resolver {
     if (!tiers_.empty() || !wanted_.empty()) load();
   }
 
+  // One memory only is a hint: the same command serves on other machines.
+  void check_tiering(const std::string& words, std::vector<std::string>* hints) {
+    load();
+    if (failed_) return;
+    const Result<tiering::Sides> sides = tiering::choose_sides(words, *topology_, source_);
+    if (sides.ok()) return;
+    const std::string text = "--tiering: " + sides.status().message();
+    const bool alone = sides.status().code() == HMS_ENODEV;
+    (alone ? hints : problems_)->push_back(text + (alone ? "; running without" : ""));
+  }
+
   void check(const std::string& spec, const std::string& where, bool single) {
     if (placement_needs_topology(spec)) load();
     if (failed_) return;
@@ -80,27 +92,66 @@ class Resolver {
  private:
   void load() {
     if (topology_ != nullptr || failed_) return;
-    std::string source = tiers_.empty() && !wanted_.empty() && wanted_ != "live"
-                             ? wanted_
-                             : routing::topology_source(tiers_);
-    auto loaded = topology::Topology::load(source);
+    const bool other = tiers_.empty() && !wanted_.empty() && wanted_ != "live";
+    source_ = other ? wanted_ : routing::topology_source(tiers_);
+    auto loaded = topology::Topology::load(source_);
     if (loaded.ok()) {
       topology_ = loaded.value();
       return;
     }
     failed_ = true;
-    problems_->push_back("topology '" + source + "': " + loaded.status().message());
+    problems_->push_back("topology '" + source_ + "': " + loaded.status().message());
   }
 
-  std::string tiers_, wanted_;
+  std::string tiers_, wanted_, source_;
   std::vector<std::string>* problems_;
   std::shared_ptr<const topology::Topology> topology_;
   bool failed_ = false;
 };
 
+bool takes_everything(const Rule& rule) {
+  return !rule.has_size() && !rule.has_site() && !rule.thread && !rule.program;
+}
+
+void find_hints(const RunOptions& options, const Config& config, std::vector<std::string>* hints) {
+  const bool tiering = !tiering::words_say_off(options.tiering);
+  if (!options.spaces.empty() && !options.omp) {
+    hints->push_back("--space is for OpenMP programs: without --omp it has no effect");
+  }
+  if (!options.tiers.empty() && options.rules.empty() && options.config_file.empty() &&
+      !options.omp && options.profile.empty() && !tiering) {
+    hints->push_back(
+        "--tiers without --rule: every allocation takes the default placement; add a rule, such as "
+        "--rule 'FIRST>SECOND' with your tiers' names");
+  }
+  for (const Rule& rule : config.rules) {
+    if (!tiering || !takes_everything(rule)) continue;
+    hints->push_back("--tiering: rules come first, and '" + rule.text +
+                     "' takes every request: nothing is left to be tiered");
+    break;
+  }
+}
+
+// HMS_NEAR_FAR may name the memories, as it does in the program.
+void check_tiering(const std::string& words, Resolver* resolver, std::vector<std::string>* problems,
+                   std::vector<std::string>* hints) {
+  const char* named = secure_getenv("HMS_NEAR_FAR");
+  const std::string other = named != nullptr ? named : "";
+  for (const auto& [origin, text] :
+       {std::pair("--tiering", words), std::pair("HMS_NEAR_FAR", other)}) {
+    const Status meant = tiering::check_words(text);
+    if (meant.ok()) continue;
+    problems->push_back(std::string(origin) + ": " + meant.message());
+    return;
+  }
+  if (tiering::words_say_off(words)) return;
+  resolver->check_tiering(tiering::words_that_choose(words, other), hints);
+}
+
 }  // namespace
 
-std::vector<std::string> check_configuration(const RunOptions& options, std::string* text) {
+std::vector<std::string> check_configuration(const RunOptions& options, std::string* text,
+                                             std::vector<std::string>* hints) {
   bool ours = options.has_configuration();
   Config config = ours ? from_options(options, text) : routing::read_configuration();
   std::vector<std::string> problems = config.problems;
@@ -120,25 +171,13 @@ std::vector<std::string> check_configuration(const RunOptions& options, std::str
       resolver.check(space.substr(equals + 1), "--space " + space.substr(0, equals), false);
     }
   }
+  if (!options.tiering.empty()) check_tiering(options.tiering, &resolver, &problems, hints);
+  find_hints(options, config, hints);
   return problems;
 }
 
 std::vector<std::string> check_statements(const RunOptions& options, std::string* text) {
   return from_options(options, text).problems;
-}
-
-std::vector<std::string> configuration_hints(const RunOptions& options) {
-  std::vector<std::string> hints;
-  if (!options.spaces.empty() && !options.omp) {
-    hints.push_back("--space is for OpenMP programs: without --omp it has no effect");
-  }
-  if (!options.tiers.empty() && options.rules.empty() && options.config_file.empty() &&
-      !options.omp && options.profile.empty()) {
-    hints.push_back(
-        "--tiers without --rule: every allocation takes the default placement; add a rule, such as "
-        "--rule 'FIRST>SECOND' with your tiers' names");
-  }
-  return hints;
 }
 
 Result<std::string> find_library(bool omp) {

@@ -19,6 +19,7 @@ struct RunOptions {
   std::vector<std::string> spaces;  // NAME=PLACEMENT, memory spaces of OpenMP
   std::string report;   // "" none, "-" JSON on stdout, kReportTable, else a file for the JSON
   std::string profile;  // to place by
+  std::string tiering;  // "" as HMS_TIERING has it, else auto, off or NEAR>FAR
   bool verbose = false;
   std::vector<std::string> command;
 
@@ -29,15 +30,14 @@ struct RunOptions {
 inline constexpr char kReportTable[] = "(table)";
 
 // Everything that is wrong with the options, or with the configuration in the environment when the
-// options bring none. `text`: what HMS_CONF is to be; unchanged if the options bring none.
-std::vector<std::string> check_configuration(const RunOptions& options, std::string* text);
+// options bring none. `text`: what HMS_CONF is to be; unchanged if the options bring none. `hints`:
+// things that are allowed but rarely meant.
+std::vector<std::string> check_configuration(const RunOptions& options, std::string* text,
+                                             std::vector<std::string>* hints);
 
 // The statements of the options as one text, and what is wrong with their grammar; names are not
 // looked up.
 std::vector<std::string> check_statements(const RunOptions& options, std::string* text);
-
-// Things that are allowed but rarely meant.
-std::vector<std::string> configuration_hints(const RunOptions& options);
 
 // libhms_malloc.so, or libhms_omp.so for OpenMP: $HMS_LIBRARY, or where it lies relative to this
 // binary when built or installed.

@@ -96,7 +96,8 @@ ordered_json rates_json(const Rates& rates) {
 }
 
 std::string tiering_text(const TieringStats& t) {
-  std::string out = "tiering " + t.near + " > " + t.far + ", sampler " + t.sampler;
+  std::string out = "tiering " + t.near + " > " + t.far + ", sampler " + t.sampler + ", " +
+                    std::to_string(t.steps) + " steps";
   if (t.ended) out += ", ended";
   if (!t.why.empty()) out += ", nothing moves: " + t.why;
   out += "\n  near memory met by " + percent(t.hit_ratio) +

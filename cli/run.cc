@@ -135,6 +135,7 @@ void set_environment(const RunOptions& options, const std::string& configuration
   }
   if (!options.topology.empty()) setenv("HMS_TOPOLOGY", options.topology.c_str(), 1);
   if (!options.tiers.empty()) unsetenv("HMS_TOPOLOGY");
+  if (!options.tiering.empty()) setenv("HMS_TIERING", options.tiering.c_str(), 1);
   // The program may change its folder before it starts another one.
   if (!options.profile.empty()) {
     setenv("HMS_PROFILE", std::filesystem::absolute(options.profile).c_str(), 1);
@@ -190,7 +191,8 @@ int run_with_report(const RunOptions& options, const std::string& path) {
 
 int run(const RunOptions& options) {
   std::string configuration;
-  std::vector<std::string> problems = check_configuration(options, &configuration);
+  std::vector<std::string> hints;
+  std::vector<std::string> problems = check_configuration(options, &configuration, &hints);
   for (const std::string& problem : problems) say(problem);
   if (!problems.empty()) return kUsage;
   if (!options.profile.empty()) {
@@ -200,7 +202,7 @@ int run(const RunOptions& options) {
       return kUsage;
     }
   }
-  for (const std::string& hint : configuration_hints(options)) say(hint);
+  for (const std::string& hint : hints) say(hint);
   FoundCommand command = find_command(options.command[0]);
   if (command.exit_code != 0) {
     say(command.message);
@@ -241,6 +243,9 @@ void setup(CLI::App& app) {
   sub->add_option("--profile", options->profile,
                   "A profile of `hms record`: allocate what it found hot in near memory")
       ->type_name("FILE");
+  sub->add_option("--tiering", options->tiering,
+                  "auto: move what is used to near memory, and the rest away; off; or NEAR>FAR")
+      ->type_name("auto|off|NEAR>FAR");
   sub->add_flag("--omp", options->omp,
                 "Serve OpenMP memory management, too: spaces, traits, allocators");
   sub->add_option("--space", options->spaces, "NAME=PLACEMENT: a memory space; may be repeated")

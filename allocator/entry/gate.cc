@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "allocator/entry/next.h"
-#include "allocator/entry/profiling.h"
+#include "allocator/entry/online.h"
 #include "allocator/entry/request.h"
 #include "allocator/fill.h"
 #include "allocator/keeper.h"
@@ -43,7 +43,7 @@ thread_local int inner_depth = 0;
 void finish() {
   if (phase.load(std::memory_order_acquire) != Phase::kReady || forward.load()) return;
   InnerScope inner;
-  finish_recording();
+  finish_online();
   routing::finish_process();
 }
 
@@ -110,7 +110,7 @@ void start() {
     read_fill();
     at_quick_exit(finish);
     routing::init();
-    start_profiling();
+    start_online();
     takes_rules = getauxval(AT_SECURE) == 0;
     if (takes_rules) {
       stats_take_rules();
@@ -137,7 +137,7 @@ __attribute__((constructor)) void on_load() {
   start();
   if (forwarding()) return;
   alloc::start_keeper();
-  start_recorder();
+  start_online_thread();
 }
 
 __attribute__((destructor)) void on_unload() { finish(); }

@@ -1,20 +1,24 @@
-// Profiles in a program: one to place by (HMS_PROFILE=FILE), or one to be written (HMS_RECORD=1, as
-// `hms record` sets it). docs/profiles.md
+// Profiles in a program: placing by one, and recording one. docs/profiles.md
 //
-// Recording needs a thread, which only looks: it starts with the library, blocks all signals, and
-// stores what it has learnt so far now and then, as a process that is killed has no last word.
+// Recording only looks. It stores what it has learnt so far now and then, as a process that is
+// killed has no last word.
 #pragma once
+
+#include "allocator/service.h"
+#include "allocator/tiering/classes.h"
+#include "runtime/tiering/context_keys.h"
+#include "runtime/tiering/profile.h"
 
 namespace hms::entry {
 
-// When the library starts, after rules: divides the heap into classes if either is asked for. May
-// allocate.
-void start_profiling();
-// In the constructor of the library: starting a thread takes the dynamic linker's lock.
-void start_recorder();
-// At the end of the process, however it ends: the last look, by the recorder's thread. Waits, but
-// not for long: a thread that was interrupted by the signal in whose handler the process ends may
-// hold what the recorder needs.
-void finish_recording();
+// Of all contexts that were met, by advise().
+const tiering::ContextKeys& context_keys();
+// For alloc::set_class_advice(): remembers where a context is, and says what the profile says of
+// it.
+alloc::Advice advise(const alloc::NewContext& context);
+// Before the first context is met.
+void place_by(const tiering::Profile& profile, uint64_t near_bytes);
+// What the thread of a recorded process does.
+void record(alloc::Service& thread);
 
 }  // namespace hms::entry

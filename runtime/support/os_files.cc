@@ -125,21 +125,29 @@ unsigned effective_user() { return geteuid(); }
 
 namespace {
 
-// A number from /proc/PID/stat, fields counted from 1 as in proc(5); pid 0 = self.
-int stat_field(int pid, int wanted, uint64_t* out) {
+// Reads /proc/PID/stat, fields counted from 1 as in proc(5), pid 0 = self; `out` points at the
+// blank before field `wanted`.
+int stat_from(int pid, int wanted, char* text, size_t capacity, const char** out) {
   char path[32];
   if (pid == 0) {
     snprintf(path, sizeof path, "/proc/self/stat");
   } else {
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
   }
-  char text[1024];
-  int bytes = read_file(path, text, sizeof text);
+  int bytes = read_file(path, text, capacity);
   if (bytes < 0) return bytes;
   // The name (field 2) is in parentheses and may hold spaces and parentheses: count from the last.
   const char* at = strrchr(text, ')');
   for (int field = 2; at != nullptr && field < wanted; ++field) at = strchr(at + 1, ' ');
-  if (at == nullptr) return -EIO;
+  *out = at;
+  return at != nullptr ? 0 : -EIO;
+}
+
+int stat_field(int pid, int wanted, uint64_t* out) {
+  char text[1024];
+  const char* at = nullptr;
+  int r = stat_from(pid, wanted, text, sizeof text, &at);
+  if (r < 0) return r;
   *out = strtoull(at, nullptr, 10);
   return *out == 0 ? -EIO : 0;
 }
@@ -149,6 +157,14 @@ int stat_field(int pid, int wanted, uint64_t* out) {
 int process_start_time(int pid, uint64_t* out) { return stat_field(pid, 22, out); }
 
 int process_stack_start(int pid, uint64_t* out) { return stat_field(pid, 28, out); }
+
+bool only_this_thread_left() {
+  char text[1024];
+  const char* state = nullptr;
+  uint64_t threads = 0;
+  return stat_from(0, 3, text, sizeof text, &state) == 0 && state[1] == 'Z' &&
+         stat_field(0, 20, &threads) == 0 && threads == 2;
+}
 
 uint64_t process_huge_bytes(int pid) {
   char path[40];

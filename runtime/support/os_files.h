@@ -48,6 +48,9 @@ int process_start_time(int pid, uint64_t* out);
 // Where the stack of a process starts (field 28): another one after exec. Told only to who may read
 // the memory of the process; else, and when /proc does not tell, -errno. 0 = self.
 int process_stack_start(int pid, uint64_t* out);
+// True if the main thread has ended, and with it all others but the calling one. False when /proc
+// does not tell.
+bool only_this_thread_left();
 // Bytes of a process that lie in transparent huge pages; 0 when /proc does not tell.
 uint64_t process_huge_bytes(int pid);
 // True unless the kernel says that there is no such process.

@@ -89,7 +89,7 @@ Leave Engine::leave(double now) {
 }
 
 void Engine::carry_out(const Plan& plan, double now) {
-  for (const Lean& lean : plan.leans) heap_.set_lean(lean.id, lean.side);
+  for (const LeanChange& lean : plan.leans) heap_.set_lean(lean.id, lean.side);
   report_.leans += plan.leans.size();
   move(plan, now);
   for (const Split& split : plan.splits) heap_.split(split.unit, split.bytes);
@@ -131,11 +131,13 @@ void Engine::look(const View& view) {
 void Engine::describe(const Plan& plan, double now) {
   double near = 0, all = 0;
   report_.parts = 0;
+  report_.far = 0;
   for (size_t i = 0; i < units_.size(); ++i) {
     double rate = estimator_.units()[i].quick * units_[i].committed;
     all += rate;
     near += units_[i].side == Side::kNear ? rate : 0;
     report_.parts += units_[i].bytes < kUnitBytes;
+    report_.far += units_[i].side == Side::kFar ? units_[i].committed : 0;
   }
   report_.now = now;
   ++report_.steps;

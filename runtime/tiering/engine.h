@@ -47,6 +47,7 @@ struct Report {
   double events_per_s = 0;  // observed
   double price = 0;         // of near memory: events per second and MiB; 0: everything used fits
   Room room{};
+  uint64_t far = 0;                    // bytes committed in far memory
   uint64_t promoted = 0, demoted = 0;  // bytes
   uint64_t stuck_pages = 0;            // the kernel would not move
   uint64_t leans = 0;                  // classes that were sent elsewhere
@@ -71,7 +72,8 @@ class Engine {
   // now: seconds on a clock that never goes back.
   const Report& step(double now);
 
-  // CPU time that sampling and steps have used so far, in seconds; to be told before a step.
+  // CPU time that sampling and deciding have used so far, in seconds; to be told before a step.
+  // Moves are left out, which another governor limits.
   void spent(double cpu_seconds) { cpu_s_ = cpu_seconds; }
   // While somebody else moves the process's pages (automatic balancing, DAMON, reclaim to a lower
   // tier), the engine only chooses where data is born. Empty: nobody does.

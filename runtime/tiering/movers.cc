@@ -17,9 +17,9 @@ std::string text_of(const std::string& path) {
   return text;
 }
 
-bool moves_pages(const std::string& action) {
-  return action.rfind("migrate", 0) == 0 || action == "pageout";
-}
+// Those that reclaim ("pageout") move nothing to another node unless the kernel demotes, which is
+// asked for by itself.
+bool moves_pages(const std::string& action) { return action.rfind("migrate", 0) == 0; }
 
 // A monitor that only watches is nobody's rival.
 bool damon_moves(const std::string& root) {

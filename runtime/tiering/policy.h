@@ -51,7 +51,7 @@ struct Move {
   size_t unit;  // position in the list
   Side side;
 };
-struct Lean {
+struct LeanChange {
   ClassId id;
   Side side;
 };
@@ -61,7 +61,7 @@ struct Split {
 };
 struct Plan {
   double price = 0;  // events per second and byte
-  std::vector<Lean> leans;
+  std::vector<LeanChange> leans;
   std::vector<Move> moves;    // in this order
   std::vector<Split> splits;  // of units that do not fit whole
 };

@@ -39,6 +39,9 @@ class Sampler {
   virtual void collect(const std::vector<UnitView>& units, std::vector<Reading>* out) = 0;
   // Scales how much is observed, 0 to 1: the governor's handle on what sampling costs.
   virtual void set_effort(double share) = 0;
+  // Seconds of CPU time that being observed has cost the program's own threads so far, as far as it
+  // can be estimated.
+  virtual double cost_s() const { return 0; }
 };
 
 }  // namespace hms::tiering

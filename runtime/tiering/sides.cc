@@ -1,7 +1,6 @@
 // See sides.h.
 #include "runtime/tiering/sides.h"
 
-#include <algorithm>
 #include <vector>
 
 #include "runtime/topology/tiers.h"
@@ -12,16 +11,20 @@ namespace {
 using topology::Target;
 using topology::Topology;
 
-Status nothing_to_tier(const std::string& memory) {
-  return {HMS_ENODEV, "there is nothing to tier: " + memory +
-                          " is the only memory; to emulate two, name them: --tiers "
-                          "fast=512M,slow=2G"};
+Status nothing_to_tier(const std::string& why) {
+  return {HMS_ENODEV, "there is nothing to tier: " + why};
+}
+Status only_one(const std::string& memory) {
+  return nothing_to_tier(memory +
+                         " is the only memory; to emulate two, name them: --tiers "
+                         "fast=512M,slow=2G");
 }
 
-// The CPUs' memories, the best first.
+// The CPUs' memories, those with most bandwidth first: high-bandwidth memory is seldom the one that
+// answers soonest.
 Result<std::vector<const Target*>> by_speed(const Topology& topology) {
   topology::Query query;
-  query.order = topology::Order::kLatency;
+  query.order = topology::Order::kBandwidth;
   Result<std::vector<topology::Match>> matches = topology.find(query);
   if (!matches.ok()) return matches.status();
   std::vector<const Target*> out;
@@ -44,22 +47,37 @@ Result<std::vector<const Target*>> by_name(const Topology& topology, const std::
   return out;
 }
 
+constexpr char kTiers[] = "tiers:";
+
 // "node:0>node:1", for the parser of placements.
-Result<std::string> automatic(const Topology& topology, const std::string& tiers) {
-  auto found = tiers.empty() ? by_speed(topology) : by_name(topology, tiers);
+Result<std::string> automatic(const Topology& topology, const std::string& source) {
+  const bool named = source.rfind(kTiers, 0) == 0;
+  auto found = named ? by_name(topology, source.substr(sizeof kTiers - 1)) : by_speed(topology);
   if (!found.ok()) return found.status();
   const std::vector<const Target*>& targets = found.value();
-  if (targets.empty()) return nothing_to_tier("what the kernel chooses");
-  if (targets.size() == 1) return nothing_to_tier("'" + targets[0]->key + "'");
-  const Target* far =
-      *std::max_element(targets.begin() + 1, targets.end(),
-                        [](const Target* a, const Target* b) { return a->bytes < b->bytes; });
-  return targets[0]->key + ">" + far->key;
+  if (targets.empty()) return only_one("what the kernel chooses");
+  const Target* near = targets[0];
+  const Target* far = nullptr;
+  for (const Target* target : targets) {
+    if (target == near || (!named && target->kind == near->kind)) continue;
+    if (far == nullptr || target->bytes > far->bytes) far = target;
+  }
+  if (far != nullptr) return near->key + ">" + far->key;
+  if (targets.size() == 1) return only_one("'" + near->key + "'");
+  return nothing_to_tier("all memories are of one kind, as '" + near->key +
+                         "'; to tier two of them, name them: NEAR>FAR");
 }
 
 }  // namespace
 
 bool words_say_off(const std::string& words) { return words.empty() || words == "off"; }
+
+std::string words_that_choose(const std::string& first, const std::string& second) {
+  for (const std::string& words : {first, second}) {
+    if (!words_say_off(words) && words != "auto") return words;
+  }
+  return "auto";
+}
 
 Status check_words(const std::string& words) {
   const size_t first = words.find('>');
@@ -70,15 +88,15 @@ Status check_words(const std::string& words) {
 }
 
 Result<Sides> choose_sides(const std::string& words, const Topology& topology,
-                           const std::string& tiers) {
+                           const std::string& source) {
   std::string pair = words;
   if (words == "auto") {
-    Result<std::string> found = automatic(topology, tiers);
+    Result<std::string> found = automatic(topology, source);
     if (!found.ok()) return found.status();
     pair = found.value();
   }
   Result<Placement> placement = parse_placement(pair, &topology);
-  if (!placement.ok()) return placement.status();
+  if (!placement.ok()) return Status(HMS_EINVAL, placement.status().message());
   const Placement& p = placement.value();
   if (p.legs.size() != 2 || p.spread != Spread::kOrdered || p.strict) {
     return Status(HMS_EINVAL, "'" + words + "' does not name two memories: write NEAR>FAR");

@@ -17,11 +17,14 @@ struct Sides {
 Status check_words(const std::string& words);
 // True for words that ask for nothing: none at all, and "off".
 bool words_say_off(const std::string& words);
+// Of two such words those that name memories, `first` before `second`; else "auto".
+std::string words_that_choose(const std::string& first, const std::string& second);
 
-// `words` must pass check_words() and not say off. `tiers`: what describes the topology, "" if
-// nothing does. With auto, of tiers the first is near, else the target that the CPUs reach best;
-// far is the largest of the others. HMS_ENODEV: there is only one memory.
+// `words` must pass check_words() and not say off. `source`: what the topology was loaded from.
+// With auto, of tiers ("tiers:SPEC") the first is near, else the target that the CPUs reach best;
+// far is the largest of the others, of machines the largest of another kind: that of another socket
+// is as good, for somebody. HMS_ENODEV: there is nothing to tier.
 Result<Sides> choose_sides(const std::string& words, const topology::Topology& topology,
-                           const std::string& tiers);
+                           const std::string& source);
 
 }  // namespace hms::tiering

@@ -26,13 +26,15 @@ constexpr double kWatchedMin = 0.1;
 // must have been cleared two ahead.
 constexpr size_t kLeadMin = 2;
 constexpr double kNsPerSecond = 1e9;
+constexpr size_t kPagesPerUnit = kUnitBytes / os::kPageSize;
 
 double seconds(int64_t ns) { return static_cast<double>(ns) / kNsPerSecond; }
 
 // Pages that have a bit each.
 double pages_of(const os::MappingPages& mapping) {
   const uint64_t huge = std::min(mapping.huge, mapping.resident);
-  return static_cast<double>((mapping.resident - huge) / os::kPageSize + huge / os::kHugePageSize);
+  const uint64_t pages = (mapping.resident - huge) / os::kPageSize + huge / os::kHugePageSize;
+  return static_cast<double>(pages);
 }
 
 // Pages that are shared with a forked child keep their bits.
@@ -153,7 +155,8 @@ void AccessedBits::report(const os::MappingPages& mapping, size_t from, size_t t
     if (cleared_at == 0 || watched < kWatchedMin || committed == 0) continue;
     double share = touched_share(mapping);
     double passed = seconds(now - cleared_at);
-    if (share > kSaturated && watch.short_s > 0) {
+    // A short interval in which nothing was touched was too short to say anything.
+    if (share > kSaturated && watch.short_share > 0) {
       share = watch.short_share;
       passed = watch.short_s;
     }
@@ -192,7 +195,7 @@ void AccessedBits::keep_apart(const os::MappingPages& mapping, size_t from, size
 // Others wait for changes of the address space while one mapping is walked.
 bool AccessedBits::too_slow(const os::MappingPages& mapping) {
   return mapping.took_ns > kPauseMaxNs && mapping.resident > kUnitBytes &&
-         pages_of(mapping) > static_cast<double>(kUnitBytes / os::kPageSize);
+         pages_of(mapping) > static_cast<double>(kPagesPerUnit);
 }
 
 // False: the kernel did not answer.

@@ -18,6 +18,8 @@ namespace {
 constexpr size_t kRingBytes = 4 * os::kPageSize;
 constexpr size_t kThreadsMax = 64;
 constexpr double kEffortMin = 1.0 / 256;
+// An interrupt and its record; assumed.
+constexpr double kSampleSeconds = 1e-6;
 
 }  // namespace
 
@@ -112,6 +114,7 @@ void AddressSampler::collect(const std::vector<UnitView>& units, std::vector<Rea
       sum.lost += read.lost;
     }
   }
+  taken_ += sum.samples + sum.lost;
   follow_threads();
   const int64_t now = os::monotonic_ns();
   const double all = static_cast<double>(sum.samples + sum.lost);
@@ -121,6 +124,8 @@ void AddressSampler::collect(const std::vector<UnitView>& units, std::vector<Rea
   last_ns_ = now;
   for (size_t i = 0; i < units.size(); ++i) out->push_back({units[i].id, events_[i], exposure});
 }
+
+double AddressSampler::cost_s() const { return static_cast<double>(taken_) * kSampleSeconds; }
 
 void AddressSampler::set_effort(double share) {
   effort_ = share;

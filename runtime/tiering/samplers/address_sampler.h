@@ -18,6 +18,7 @@ class AddressSampler : public Sampler {
   void stop() override { close(); }
   void collect(const std::vector<UnitView>& units, std::vector<Reading>* out) override;
   void set_effort(double share) override;
+  double cost_s() const override;
 
  protected:
   // Rings for the calling thread, as a trial, and for the others at the next look. 0 or -errno.
@@ -46,6 +47,7 @@ class AddressSampler : public Sampler {
   std::vector<double> events_;
   double effort_ = 1;
   int64_t last_ns_ = 0;
+  uint64_t taken_ = 0;  // samples, cumulative
 };
 
 }  // namespace hms::tiering

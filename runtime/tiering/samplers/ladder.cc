@@ -23,15 +23,18 @@ class NoSampler : public Sampler {
 };
 
 template <typename T>
-std::unique_ptr<Sampler> make() {
+std::unique_ptr<Sampler> make(double /*cpu_share*/) {
   return std::make_unique<T>();
+}
+std::unique_ptr<Sampler> make_accessed_bits(double cpu_share) {
+  return std::make_unique<AccessedBits>(cpu_share);
 }
 
 // Best first. Accessed bits come before what sees writes only; hint faults last, because whoever
 // switched balancing on lets the kernel move pages, and the engine then leaves them alone.
-using Maker = std::unique_ptr<Sampler> (*)();
-constexpr Maker kLadder[] = {make<HardwareSampler>, [] { return make<AccessedBits>(); },
-                             make<WriteTracking>, make<HintFaults>, make<NoSampler>};
+using Maker = std::unique_ptr<Sampler> (*)(double cpu_share);
+constexpr Maker kLadder[] = {make<HardwareSampler>, make_accessed_bits, make<WriteTracking>,
+                             make<HintFaults>, make<NoSampler>};
 
 std::string sees(const Sight& sight) {
   if (sight.reads && sight.writes) return "reads and writes";
@@ -40,10 +43,10 @@ std::string sees(const Sight& sight) {
 
 }  // namespace
 
-Choice open_best_sampler(const std::string& only) {
+Choice open_best_sampler(const std::string& only, double cpu_share) {
   Choice choice;
   for (Maker maker : kLadder) {
-    std::unique_ptr<Sampler> sampler = maker();
+    std::unique_ptr<Sampler> sampler = maker(cpu_share);
     const std::string name = sampler->name();
     if (!only.empty() && name != only && name != "none") continue;
     choice.rungs.push_back({name, sees(sampler->sight()), sampler->start()});
@@ -57,7 +60,7 @@ Choice open_best_sampler(const std::string& only) {
 std::vector<Rung> try_samplers() {
   std::vector<Rung> rungs;
   for (Maker maker : kLadder) {
-    std::unique_ptr<Sampler> sampler = maker();
+    std::unique_ptr<Sampler> sampler = maker(kSamplerShare);
     rungs.push_back({sampler->name(), sees(sampler->sight()), sampler->start()});
     sampler->stop();
   }
@@ -66,7 +69,8 @@ std::vector<Rung> try_samplers() {
 
 std::string sampler_names() {
   std::string names;
-  for (Maker maker : kLadder) names += (names.empty() ? "" : ", ") + std::string(maker()->name());
+  for (Maker maker : kLadder)
+    names += (names.empty() ? "" : ", ") + std::string(maker(kSamplerShare)->name());
   return names;
 }
 

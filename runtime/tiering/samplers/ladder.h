@@ -21,8 +21,12 @@ struct Choice {
   std::vector<Rung> rungs;           // up to the one that opened
 };
 
+// Of one CPU, that looking may cost at full effort; samplers that the processor drives go by their
+// periods instead.
+inline constexpr double kSamplerShare = 0.01;
+
 // The best one; or, if `only` names one, that one or none.
-Choice open_best_sampler(const std::string& only = "");
+Choice open_best_sampler(const std::string& only = "", double cpu_share = kSamplerShare);
 // Tries each and closes it again.
 std::vector<Rung> try_samplers();
 // "hardware, accessed-bits, ..."

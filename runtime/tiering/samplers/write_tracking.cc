@@ -12,6 +12,8 @@ namespace hms::tiering {
 namespace {
 
 constexpr uint64_t kOneIn = 32;
+// The fault of the first write to a page; assumed.
+constexpr double kFaultSeconds = 1e-6;
 
 void* pointer(uintptr_t address) { return reinterpret_cast<void*>(address); }
 
@@ -80,11 +82,16 @@ void WriteTracking::look(const Span& span, const std::vector<UnitView>& units, P
     probe->since = 0;
     return;
   }
+  written_ += written;
   const double pages = static_cast<double>(span.committed) / os::kPageSize;
   const double share = static_cast<double>(written) / static_cast<double>(span.committed);
   const double passed = static_cast<double>(now - probe->since) / 1e9;
   report_span(span, units, accesses_of(share, pages), passed, out);
   probe->since = now;
+}
+
+double WriteTracking::cost_s() const {
+  return static_cast<double>(written_) / os::kPageSize * kFaultSeconds;
 }
 
 void WriteTracking::collect(const std::vector<UnitView>& units, std::vector<Reading>* out) {

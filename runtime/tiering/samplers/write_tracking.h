@@ -23,6 +23,7 @@ class WriteTracking : public Sampler {
   void stop() override;
   void collect(const std::vector<UnitView>& units, std::vector<Reading>* out) override;
   void set_effort(double share) override { effort_ = share; }
+  double cost_s() const override;
 
  private:
   struct Probe {
@@ -38,6 +39,7 @@ class WriteTracking : public Sampler {
   double effort_ = 1;
   std::vector<Probe> probes_, next_;  // ascending
   std::array<bool, 256> class_probed_{};
+  uint64_t written_ = 0;  // bytes that faults told of, cumulative
 };
 
 }  // namespace hms::tiering

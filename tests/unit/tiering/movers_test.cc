@@ -43,6 +43,8 @@ TEST_F(MoversTest, DamonMovesWhenASchemeOfARunningThreadDoes) {
   EXPECT_NE(foreign_mover(root_).find("DAMON"), std::string::npos);
   file(thread + "contexts/0/schemes/2/action", "stat");
   EXPECT_EQ(foreign_mover(root_), "") << "one that watches moves nothing";
+  file(thread + "contexts/0/schemes/2/action", "pageout");
+  EXPECT_EQ(foreign_mover(root_), "") << "one that reclaims does not choose nodes";
 }
 
 }  // namespace

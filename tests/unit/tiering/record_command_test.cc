@@ -192,6 +192,22 @@ TEST_F(RecordCommandTest, WhatIsUsedIsPlacedNear) {
   EXPECT_LT(resident(placed, "tier:near"), kHotBytes * 3 / 2);
 }
 
+// What a profile is wrong about the engine finds out: the hot place comes near all the same.
+TEST_F(RecordCommandTest, AWrongProfileIsRecoveredFrom) {
+  make_profile(false);
+  nlohmann::json tiering;
+  for (int milliseconds : {2000, 4000, 8000, 16000, 32000}) {
+    const Outcome outcome =
+        hms("run --tiers near=12M,far=1G --tiering auto --profile " + file_ + " --report=" + dir_ +
+            "/report -- " HMS_TEST_HOT_AND_COLD " " + std::to_string(milliseconds));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    tiering = nlohmann::json::parse(text("report"))["processes"][0]["tiering"];
+    if (tiering["state"] == "ended") GTEST_SKIP() << tiering["why"];
+    if (tiering["promoted_bytes"] >= kHotBytes * 7 / 10) return;
+  }
+  FAIL() << tiering;
+}
+
 // A profile of something else: nothing is known, nothing is refused, the program runs.
 TEST_F(RecordCommandTest, AProfileOfAnotherProgramDoesNoHarm) {
   ASSERT_EQ(hms("record -o " + file_ + " -- perl -e '@a = map { \"x\" x 1000 } 1..20000'").code, 0)

@@ -15,7 +15,7 @@ std::shared_ptr<const topology::Topology> load(const std::string& source) {
 }
 
 Result<Sides> with_tiers(const std::string& words, const std::string& tiers) {
-  return choose_sides(words, *load("tiers:" + tiers), tiers);
+  return choose_sides(words, *load("tiers:" + tiers), "tiers:" + tiers);
 }
 
 TEST(Sides, OfTiersTheFirstIsNearAndTheLargestOfTheOthersFar) {
@@ -36,6 +36,33 @@ TEST(Sides, NamedOnesAreTakenAsTheyAreNamed) {
   EXPECT_EQ(sides.value().far.key, "tier:a");
 }
 
+// High-bandwidth memory answers later than DRAM, and is near all the same.
+TEST(Sides, OfMachinesTheMemoryWithMostBandwidthIsNear) {
+  const auto kinds = [](const std::string& machine) {
+    const std::string source = "xml:" HMS_TEST_DATA "/machines/xml/" + machine + ".xml";
+    const auto topology = load(source);
+    Result<Sides> sides = choose_sides("auto", *topology, source);
+    EXPECT_TRUE(sides.ok()) << sides.status().message();
+    return std::pair(topology->find_target(sides.value().near.key)->kind,
+                     topology->find_target(sides.value().far.key)->kind);
+  };
+  using topology::TargetKind;
+  EXPECT_EQ(kinds("knl-flat"), std::pair(TargetKind::kHbm, TargetKind::kDram));
+  EXPECT_EQ(kinds("xeon-cxl"), std::pair(TargetKind::kDram, TargetKind::kCxl));
+}
+
+// Another socket's memory is as good as one's own, for somebody.
+TEST(Sides, MemoriesOfOneKindAreNothingToTier) {
+  const std::string source = "synthetic:node:2 core:2 pu:1";
+  auto topology = topology::Topology::load(source);
+  ASSERT_TRUE(topology.ok()) << topology.status().message();
+  Result<Sides> sides = choose_sides("auto", *topology.value(), source);
+  ASSERT_FALSE(sides.ok());
+  EXPECT_EQ(sides.status().code(), HMS_ENODEV);
+  EXPECT_NE(sides.status().message().find("one kind"), std::string::npos);
+  EXPECT_TRUE(choose_sides("node:0>node:1", *topology.value(), source).ok());
+}
+
 TEST(Sides, OneMemoryIsNothingToTier) {
   Result<Sides> sides = with_tiers("auto", "only=64M");
   ASSERT_FALSE(sides.ok());
@@ -48,7 +75,16 @@ TEST(Sides, SaysWhichNameIsWrong) {
   Result<Sides> unknown = with_tiers("a>nowhere", "a=64M,b=128M");
   ASSERT_FALSE(unknown.ok());
   EXPECT_NE(unknown.status().message().find("nowhere"), std::string::npos);
+  EXPECT_EQ(unknown.status().code(), HMS_EINVAL) << "not the same as one memory";
   EXPECT_FALSE(with_tiers("a>a", "a=64M,b=128M").ok());
+}
+
+TEST(Words, OfTwoThoseThatNameMemoriesChoose) {
+  EXPECT_EQ(words_that_choose("auto", ""), "auto");
+  EXPECT_EQ(words_that_choose("", ""), "auto");
+  EXPECT_EQ(words_that_choose("auto", "a>b"), "a>b");
+  EXPECT_EQ(words_that_choose("a>b", "c>d"), "a>b");
+  EXPECT_EQ(words_that_choose("a>b", "auto"), "a>b");
 }
 
 TEST(Words, AreCheckedWithoutATopology) {

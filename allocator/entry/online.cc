@@ -1,0 +1,183 @@
+// See online.h.
+#include "allocator/entry/online.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <exception>
+#include <string>
+
+#include "allocator/entry/gate.h"
+#include "allocator/entry/memories.h"
+#include "allocator/entry/profiling.h"
+#include "allocator/service.h"
+#include "allocator/tiering/classes.h"
+#include "allocator/tiering/steering.h"
+#include "runtime/support/counters.h"
+#include "runtime/support/log.h"
+
+namespace hms::entry {
+namespace {
+
+using tiering::Profile;
+using tiering::Sides;
+
+// Most processes are too short to be steered.
+constexpr double kFirstStep = 0.25;
+// For the last look of the recorder, and for a step of the engine that is going on.
+constexpr double kRecorderFarewell = 2, kEngineFarewell = 0.5;
+
+enum class Work { kNone, kRecord, kSteer };
+Work work = Work::kNone;
+const Sides* sides = nullptr;
+double budget = alloc::kTieringBudget;
+alloc::Service service;
+
+void refuse(const char* what, const Status& why, LogLevel level = LogLevel::kWarning) {
+  log(level, "%s: %s; going on without", what, why.message().c_str());
+}
+
+// HMS_TIERING_CPU: percent of one CPU.
+void read_budget() {
+  const std::string text = environment("HMS_TIERING_CPU");
+  if (text.empty()) return;
+  char* end = nullptr;
+  const double percent = strtod(text.c_str(), &end);
+  if (*end == '\0' && percent >= 0.01 && percent <= 100) {
+    budget = percent / 100;
+    return;
+  }
+  log(LogLevel::kWarning,
+      "HMS_TIERING_CPU=%.40s: a number of percent from 0.01 to 100 was expected; going on with %g",
+      text.c_str(), budget * 100);
+}
+
+void steer(alloc::Service& thread) {
+  thread.sleep(kFirstStep);
+  if (thread.ending()) return;
+  alloc::Steering steering(*alloc::class_heap(), *alloc::context_table(), context_keys(), *sides,
+                           budget);
+  while (!thread.ending()) {
+    const double pause = steering.step(alloc::seconds_now());
+    if (pause <= 0) return;
+    thread.sleep(pause);
+  }
+}
+
+// What this thread allocates is not the program's: it stays out of the classes.
+void run(alloc::Service& thread) {
+  InnerScope inner;
+  if (work == Work::kRecord) {
+    record(thread);
+  } else {
+    steer(thread);
+  }
+}
+
+void tell_of_thread(int error) {
+  if (error == 0) return;
+  log_once(LogLevel::kWarning, "thread", "%s: no thread can be started (%s); going on without",
+           work == Work::kRecord ? "HMS_RECORD" : "HMS_TIERING", strerrordesc_np(error));
+}
+
+void restart_in_child() {
+  InnerScope inner;
+  tell_of_thread(service.restart_in_child());
+}
+
+// From now on the heap is in classes; no request comes to them before the gate is closed.
+Result<tiering::Heap*> divide_heap(const Sides& two) {
+  alloc::set_class_advice(advise);
+  return alloc::start_classes(two.near, two.far);
+}
+
+void start_work(Work wanted) {
+  work = wanted;
+  pthread_atfork(nullptr, nullptr, restart_in_child);
+}
+
+Status start_recording() {
+  const Result<Sides> two = near_and_far_or_one();
+  if (!two.ok()) return two.status();
+  Result<tiering::Heap*> heap = divide_heap(two.value());
+  if (!heap.ok()) return heap.status();
+  start_work(Work::kRecord);
+  close_gate_for_classes();
+  return {};
+}
+
+// A profile places at birth; what it is wrong about the engine then finds out, if that is asked
+// for.
+Status start_placing(const Profile* profile, bool tiering, const std::string& words) {
+  const Result<Sides> two = near_and_far(words);
+  if (!two.ok()) return two.status();
+  Result<tiering::Heap*> heap = divide_heap(two.value());
+  if (!heap.ok()) return heap.status();
+  if (profile != nullptr) place_by(*profile, heap.value()->room().near_capacity);
+  if (tiering) {
+    sides = new Sides(two.value());
+    read_budget();
+    start_work(Work::kSteer);
+  }
+  close_gate_for_classes();
+  return {};
+}
+
+void place_and_steer(const std::string& path, const std::string& words) {
+  bool tiering = !tiering::words_say_off(words);
+  const Status meant = tiering::check_words(words);
+  if (!meant.ok()) {
+    refuse("HMS_TIERING", meant);
+    tiering = false;
+  }
+  Result<Profile> profile = Status(HMS_EINVAL, "none");
+  if (!path.empty()) {
+    profile = tiering::read_profile(path);
+    if (!profile.ok()) refuse("HMS_PROFILE", profile.status());
+  }
+  if (!profile.ok() && !tiering) return;
+  const Status started =
+      start_placing(profile.ok() ? &profile.value() : nullptr, tiering, tiering ? words : "");
+  if (started.ok()) return;
+  if (profile.ok()) refuse("HMS_PROFILE", started);
+  // One memory is no mistake: the same configuration serves on other machines.
+  const bool alone = started.code() == HMS_ENODEV;
+  if (tiering) refuse("HMS_TIERING", started, alone ? LogLevel::kInfo : LogLevel::kWarning);
+}
+
+void record_only(const std::string& words) {
+  if (!tiering::words_say_off(words)) {
+    log(LogLevel::kWarning,
+        "HMS_RECORD=1: while a profile is recorded nothing is moved; HMS_TIERING has no effect");
+  }
+  const Status started = start_recording();
+  if (!started.ok()) refuse("HMS_RECORD", started);
+}
+
+}  // namespace
+
+void start_online() {
+  const std::string path = environment("HMS_PROFILE");
+  const std::string words = environment("HMS_TIERING");
+  const bool recorded = environment("HMS_RECORD") == "1";
+  if (!recorded && path.empty() && tiering::words_say_off(words)) return;
+  try {
+    recorded ? record_only(words) : place_and_steer(path, words);
+  } catch (const std::exception& failure) {
+    log(LogLevel::kWarning, "profiles and tiering: %s; going on without", failure.what());
+  }
+}
+
+void start_online_thread() {
+  if (work == Work::kNone) return;
+  InnerScope inner;
+  tell_of_thread(service.start(work == Work::kRecord ? "hms-record" : "hms-tiering", run));
+}
+
+void finish_online() {
+  if (work == Work::kNone || !stats_is_owner()) return;
+  service.finish(work == Work::kRecord ? kRecorderFarewell : kEngineFarewell);
+}
+
+}  // namespace hms::entry

@@ -1,0 +1,64 @@
+// The engine at work in a process: a sampler of this machine, the heap's classes, and what is shown
+// of it on the counter page. One thread owns it and calls step().
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/support/counters.h"
+#include "runtime/tiering/context_keys.h"
+#include "runtime/tiering/context_table.h"
+#include "runtime/tiering/engine.h"
+#include "runtime/tiering/sides.h"
+
+namespace hms::alloc {
+
+class MeteredHeap;
+class MeteredSampler;
+
+// Of one CPU, that sampling and deciding may cost.
+inline constexpr double kTieringBudget = tiering::CpuGovernor::Options().budget;
+
+class Steering {
+ public:
+  // Opens the best sampler. All must outlive it.
+  Steering(tiering::Heap& heap, const tiering::ContextTable& contexts,
+           const tiering::ContextKeys& keys, const tiering::Sides& sides,
+           double budget = kTieringBudget);
+  // After an exception the page tells that tiering has ended.
+  ~Steering();
+  Steering(const Steering&) = delete;
+  Steering& operator=(const Steering&) = delete;
+
+  // now: seconds on a clock that never goes back. Returns after how many seconds to call it again:
+  // later while the program does nothing, while all it has is near, and where a step is dear. 0:
+  // there is nothing to be done any more; the page says why.
+  double step(double now);
+
+ private:
+  void meter(double now);
+  double deciding_cpu() const;
+  double pause(double now, const tiering::Report& report);
+  void show(const tiering::Report& report);
+  void show_contexts(const tiering::Report& report);
+  double end(const char* why);
+
+  const tiering::ContextTable& contexts_;
+  const tiering::ContextKeys& keys_;
+  std::unique_ptr<MeteredHeap> heap_;
+  std::unique_ptr<MeteredSampler> sampler_;
+  std::unique_ptr<tiering::Engine> engine_;
+  TieringCounters& page_;
+  double budget_;
+  bool emulated_;  // both sides are the same memory: nobody else can move between them
+  int exceptions_;
+  bool ended_ = false;
+  double pause_ = 0, step_cost_ = 0;
+  double looked_ = -1;             // for who else moves pages
+  double last_ = -1, busy_ = 0;    // the last step, and the program's CPU time then
+  double window_ = -1, used_ = 0;  // since when, and from which CPU time on, cost is measured
+  double cost_ = 0;                // share of a CPU
+  std::string why_;
+};
+
+}  // namespace hms::alloc
