@@ -4,12 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <vector>
 
-namespace hms::cli {
+#include "cli/exit_code.h"
 
-// Exit codes: 0 done, 1 the request could not be fulfilled, 2 the command line is wrong. `hms run`
-// passes on those of its command.
-inline constexpr int kFailed = 1;
-inline constexpr int kUsage = 2;
+namespace hms::cli {
 
 class Command {
  public:

@@ -1,4 +1,4 @@
-// Preparations of `hms run`: see launch.h.
+// Preparations for starting a command: see launch.h.
 #include "cli/launch.h"
 
 #include <limits.h>
@@ -11,9 +11,11 @@
 #include <sstream>
 
 #include "allocator/routing/sources.h"
+#include "cli/exit_code.h"
 #include "cli/program.h"
 #include "runtime/placement/placement.h"
 #include "runtime/support/config.h"
+#include "runtime/support/stats_files.h"
 #include "runtime/tiering/sides.h"
 #include "runtime/topology/topology.h"
 
@@ -253,6 +255,43 @@ Status set_preload(const std::string& path, bool omp, std::string* note) {
   if (!list.ok()) return list.status();
   setenv("LD_PRELOAD", list.value().c_str(), 1);
   return {};
+}
+
+int prepare_command(const std::string& name, bool omp, Say say, std::string* path) {
+  FoundCommand command = find_command(name);
+  if (command.exit_code != 0) {
+    say(command.message);
+    return command.exit_code;
+  }
+  std::string note;
+  const Status preload = set_preload(command.path, omp, &note);
+  if (!note.empty()) say(note);
+  if (!preload.ok()) {
+    say(preload.message());
+    return kUsage;
+  }
+  *path = command.path;
+  return 0;
+}
+
+int open_run_folder(Say say, std::string* dir) {
+  Result<std::string> made = make_run_directory();
+  if (!made.ok()) {
+    say(made.status().message());
+    return kFailed;
+  }
+  *dir = made.value();
+  setenv("HMS_STATS_DIR", dir->c_str(), 1);
+  setenv("HMS_STATS_KEEP", "1", 1);
+  return 0;
+}
+
+void close_run_folder(const std::string& dir) {
+  const unsigned user = geteuid();
+  for (const StatsFile& file : list_stats(dir, user)) {
+    if (file.replaced || !is_running(file.pid, file.start_time)) remove_stats(file, user);
+  }
+  remove_run_directory(dir);
 }
 
 }  // namespace hms::cli

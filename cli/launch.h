@@ -1,5 +1,5 @@
-// What `hms run` prepares before it starts a command: the configuration, checked as the command
-// will see it, the library, and the environment.
+// What `hms run` and `hms record` prepare before they start a command: the configuration, checked
+// as the command will see it, the library, the environment, and the folder for its counters.
 #pragma once
 
 #include <string>
@@ -50,5 +50,18 @@ Result<std::string> preload_list(const std::string& library);
 // Sets LD_PRELOAD so that the program at `path` runs under libhms, unless that would break it;
 // `note` tells when libhms will not be in effect. Fails as the two above.
 Status set_preload(const std::string& path, bool omp, std::string* note);
+
+// How a subcommand tells people something.
+using Say = void (*)(const std::string& text);
+
+// Finds a command as the shell would, and sets LD_PRELOAD for it. 0, or the exit code for a command
+// that cannot be started so, after a message.
+int prepare_command(const std::string& name, bool omp, Say say, std::string* path);
+
+// A new folder for the counter pages of one run, which the environment names from then on. 0, or an
+// exit code after a message.
+int open_run_folder(Say say, std::string* dir);
+// Removes the pages of that folder whose processes are gone, and the folder once it is empty.
+void close_run_folder(const std::string& dir);
 
 }  // namespace hms::cli

@@ -15,7 +15,6 @@
 #include "cli/launch.h"
 #include "cli/profile_file.h"
 #include "cli/profile_view.h"
-#include "cli/program.h"
 #include "cli/report.h"
 #include "cli/supervise.h"
 #include "runtime/support/stats_files.h"
@@ -77,13 +76,6 @@ class Recording {
     return sum;
   }
   size_t processes() const { return processes_; }
-
-  void clean_up() {
-    for (const StatsFile& file : list_stats(dir_, user_)) {
-      if (file.replaced || !is_running(file.pid, file.start_time)) remove_stats(file, user_);
-    }
-    remove_run_directory(dir_);
-  }
 
  private:
   std::string dir_;
@@ -173,33 +165,18 @@ int record(const Options& options) {
     say(usable.message());
     return kUsage;
   }
-  FoundCommand command = find_command(options.command[0]);
-  if (command.exit_code != 0) {
-    say(command.message);
-    return command.exit_code;
-  }
-  std::string note;
-  Status preload = set_preload(command.path, false, &note);
-  if (!note.empty()) say(note);
-  if (!preload.ok()) {
-    say(preload.message());
-    return kUsage;
-  }
-  Result<std::string> dir = make_run_directory();
-  if (!dir.ok()) {
-    say(dir.status().message());
-    return kFailed;
-  }
-  setenv("HMS_STATS_DIR", dir.value().c_str(), 1);
-  setenv("HMS_STATS_KEEP", "1", 1);
+  std::string path, dir;
+  int refused = prepare_command(options.command[0], false, say, &path);
+  if (refused == 0) refused = open_run_folder(say, &dir);
+  if (refused != 0) return refused;
   setenv("HMS_RECORD", "1", 1);
   for (const char* name : {"HMS_PROFILE", "HMS_TIERING"}) unsetenv(name);
-  Recording recording(dir.value());
+  Recording recording(dir);
   Progress progress(!options.quiet);
-  Ending ending = supervise(command.path, options.command, [&] { progress.tick(&recording); });
+  Ending ending = supervise(path, options.command, [&] { progress.tick(&recording); });
   progress.end();
   const int saved = save(options, &recording);
-  recording.clean_up();
+  close_run_folder(dir);
   const int code = end_like(ending);
   return code != 0 ? code : saved;
 }

@@ -14,7 +14,6 @@
 
 #include "cli/command.h"
 #include "cli/launch.h"
-#include "cli/program.h"
 #include "cli/report.h"
 #include "cli/supervise.h"
 #include "runtime/support/stats_files.h"
@@ -60,14 +59,6 @@ class RunWatch {
       report.processes.push_back(judge(file, stats.value()));
     }
     return report;
-  }
-
-  // Pages of processes that outlive the command stay, for `hms stat`.
-  void clean_up() {
-    for (const StatsFile& file : list_stats(dir_, user_)) {
-      if (file.replaced || !is_running(file.pid, file.start_time)) remove_stats(file, user_);
-    }
-    remove_run_directory(dir_);
   }
 
  private:
@@ -146,15 +137,13 @@ void set_environment(const RunOptions& options, const std::string& configuration
   setenv("HMS_OMP_SPACES", spaces.c_str(), 1);
 }
 
-// False: refused, after a message.
-bool preload(const std::string& path, const RunOptions& options) {
-  std::string note;
-  const Status status = set_preload(path, options.omp, &note);
-  if (!note.empty()) say(note);
-  if (!status.ok()) say(status.message());
-  const char* list = secure_getenv("LD_PRELOAD");
-  if (options.verbose && list != nullptr) say("LD_PRELOAD=" + std::string(list));
-  return status.ok();
+void tell_environment(const std::string& path) {
+  say("running " + path);
+  for (const char* name : {"HMS_CONF", "LD_PRELOAD"}) {
+    const char* value = secure_getenv(name);
+    if (value != nullptr) say(std::string(name) + "=" + value);
+  }
+  setenv("HMS_LOG_LEVEL", "info", 0);
 }
 
 int run_with_report(const RunOptions& options, const std::string& path) {
@@ -164,15 +153,11 @@ int run_with_report(const RunOptions& options, const std::string& path) {
     say("cannot write the report to '" + options.report + "'");
     return kUsage;
   }
-  Result<std::string> dir = make_run_directory();
-  if (!dir.ok()) {
-    say(dir.status().message());
-    return kFailed;
-  }
-  setenv("HMS_STATS_DIR", dir.value().c_str(), 1);
-  setenv("HMS_STATS_KEEP", "1", 1);
+  std::string dir;
+  const int refused = open_run_folder(say, &dir);
+  if (refused != 0) return refused;
   setenv("HMS_AUDIT", "1", 1);
-  RunWatch watch(dir.value());
+  RunWatch watch(dir);
   // The command sees LD_PRELOAD because this process's environment has it; this process itself was
   // started without.
   Ending ending = supervise(path, options.command, [&watch] { watch.look(); });
@@ -184,7 +169,8 @@ int run_with_report(const RunOptions& options, const std::string& path) {
     say("libhms was in effect in no process of this run: nothing to report");
   }
   int written = write_report(report, options.report);
-  watch.clean_up();
+  // Pages of processes that outlive the command stay, for `hms stat`.
+  close_run_folder(dir);
   int code = end_like(ending);
   return code != 0 ? code : written;
 }
@@ -203,22 +189,14 @@ int run(const RunOptions& options) {
     }
   }
   for (const std::string& hint : hints) say(hint);
-  FoundCommand command = find_command(options.command[0]);
-  if (command.exit_code != 0) {
-    say(command.message);
-    return command.exit_code;
-  }
+  std::string path;
+  const int refused = prepare_command(options.command[0], options.omp, say, &path);
+  if (refused != 0) return refused;
   set_environment(options, configuration);
-  if (options.verbose) {
-    say("running " + command.path);
-    const char* conf = secure_getenv("HMS_CONF");
-    if (conf != nullptr) say("HMS_CONF=" + std::string(conf));
-    setenv("HMS_LOG_LEVEL", "info", 0);
-  }
-  if (!preload(command.path, options)) return kUsage;
+  if (options.verbose) tell_environment(path);
   remove_stale_stats(geteuid());
-  if (options.report.empty()) return exec_command(command.path, options.command);
-  return run_with_report(options, command.path);
+  if (options.report.empty()) return exec_command(path, options.command);
+  return run_with_report(options, path);
 }
 
 void setup(CLI::App& app) {
