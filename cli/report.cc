@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "cli/report_tiering.h"
-
 #include "cli/table.h"
 
 namespace hms::cli {

@@ -2,7 +2,7 @@
 // people, JSON for programs. docs/stats.md explains every column and field.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>

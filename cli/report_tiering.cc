@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include <nlohmann/json.hpp>
+
 #include "cli/report.h"
 
 namespace hms::cli {

@@ -1,7 +1,7 @@
 // The parts of a report about tiering and about change: docs/stats.md explains every field.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "cli/report.h"

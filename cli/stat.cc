@@ -8,14 +8,12 @@
 
 #include <iostream>
 #include <memory>
-#include <optional>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/looks.h"
 #include "cli/pages.h"
-#include "cli/report.h"
-#include "runtime/support/os_files.h"
 #include "runtime/support/os_sampling.h"
-#include "runtime/support/stats_files.h"
 
 namespace hms::cli {
 namespace {
@@ -30,26 +28,6 @@ struct StatOptions {
 };
 
 void say(const std::string& text) { fprintf(stderr, "hms stat: %s\n", text.c_str()); }
-
-Result<ProcessReport> look(const StatsFile& file, unsigned user, bool verify) {
-  Result<ProcessStats> stats = read_stats(file, user);
-  if (!stats.ok()) return stats.status();
-  if (is_replaced(stats.value())) {
-    return Status(HMS_ENODEV, "process " + std::to_string(file.pid) + " was '" +
-                                  stats.value().program +
-                                  "' under libhms, and is another program now: one without "
-                                  "libhms, or one that has hardly allocated yet");
-  }
-  ProcessReport report;
-  report.stats = stats.value();
-  report.running = !report.stats.exited;
-  if (!verify) return report;
-  Status checked = verify_pages(&report.stats, kVerifySeconds);
-  bool done = checked.ok() || checked.code() == HMS_EPARTIAL;
-  report.verified = done ? Verified::kNow : Verified::kNever;
-  report.note = checked.message();
-  return report;
-}
 
 void print(const Report& report, bool json, bool redraw) {
   if (json) {
@@ -90,7 +68,8 @@ int stat_one(const StatOptions& options) {
   ProcessStats before;
   int64_t before_ns = 0;
   for (bool first = true;; first = false) {
-    Result<ProcessReport> process = look(file.value(), user, !options.no_verify);
+    Result<ProcessReport> process =
+        look_at(file.value(), user, options.no_verify ? 0 : kVerifySeconds);
     if (!process.ok()) {
       // Between two looks the process may end, and take its page with it.
       if (!first && !is_running(options.pid, file.value().start_time)) return 0;
@@ -112,15 +91,12 @@ int stat_one(const StatOptions& options) {
   }
 }
 
-// Every process of this user, or for root of everybody whose pages exist, without asking the
-// kernel.
+// Every process of this user, or for root of everybody, without asking the kernel.
 int stat_all(const StatOptions& options) {
-  unsigned user = geteuid();
-  remove_stale_stats(user);
+  remove_stale_stats(geteuid());
   Report report;
-  for (const StatsFile& file : pages_of(user)) {
-    if (file.replaced || !is_running(file.pid, file.start_time)) continue;
-    Result<ProcessReport> process = look(file, user, false);
+  for (const RunningPage& page : running_pages()) {
+    Result<ProcessReport> process = look_at(page.file, page.user, 0);
     if (process.ok()) report.processes.push_back(process.value());
   }
   if (options.json) {
@@ -128,7 +104,7 @@ int stat_all(const StatOptions& options) {
     return 0;
   }
   if (report.processes.empty()) {
-    std::cout << "No process of user " << user << " runs under libhms.\n";
+    std::cout << no_processes();
     return 0;
   }
   printf("%8s  %-20s  %8s  %s\n", "PID", "PROGRAM", "THREADS", "COMMITTED");
