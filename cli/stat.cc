@@ -13,18 +13,25 @@
 #include "cli/command.h"
 #include "cli/looks.h"
 #include "cli/pages.h"
+#include "cli/prometheus.h"
+#include "cli/serve.h"
 #include "runtime/support/os_sampling.h"
 
 namespace hms::cli {
 namespace {
 
 constexpr double kVerifySeconds = 10;
+constexpr double kVerifyForCollector = 2;  // which waits ten seconds by default
 
 struct StatOptions {
   int pid = 0;
   double watch = 0;  // seconds between two looks; 0: one look
   bool json = false;
   bool no_verify = false;
+  bool verify = false;  // all processes, too
+  bool prometheus = false;
+  std::string listen;  // [ADDRESS:]PORT
+  bool expose = false;
 };
 
 void say(const std::string& text) { fprintf(stderr, "hms stat: %s\n", text.c_str()); }
@@ -91,14 +98,59 @@ int stat_one(const StatOptions& options) {
   }
 }
 
-// Every process of this user, or for root of everybody, without asking the kernel.
+// For a collector: all processes, or one that may have ended by now.
+Report look_for_collector(const StatOptions& options) {
+  Report report;
+  if (options.pid == 0) return Observer().look(options.verify ? kVerifyForCollector : 0);
+  unsigned user = 0;
+  Result<StatsFile> file = find_page(options.pid, &user);
+  if (!file.ok()) return report;
+  Result<ProcessReport> process =
+      look_at(file.value(), user, options.no_verify ? 0 : kVerifyForCollector);
+  if (process.ok()) report.processes.push_back(process.value());
+  return report;
+}
+
+int print_metrics(const StatOptions& options) {
+  unsigned user = 0;
+  if (options.pid != 0) {
+    Result<StatsFile> file = find_page(options.pid, &user);
+    if (!file.ok()) {
+      say(file.status().message());
+      return kFailed;
+    }
+  }
+  std::cout << to_prometheus(look_for_collector(options)) << std::flush;
+  return std::cout ? 0 : kFailed;
+}
+
+int serve_metrics(const StatOptions& options) {
+  Result<Endpoint> endpoint = parse_endpoint(options.listen);
+  if (!endpoint.ok()) {
+    say("--listen: " + endpoint.status().message());
+    return kUsage;
+  }
+  if (!endpoint.value().loopback && !options.expose) {
+    say("--listen: '" + options.listen +
+        "' can be reached from other machines, and whoever reaches it learns which programs run "
+        "here; add --expose if that is meant");
+    return kUsage;
+  }
+  Server server;
+  const Status status = server.listen_on(endpoint.value());
+  if (!status.ok()) {
+    say("--listen " + options.listen + ": " + status.message());
+    return kFailed;
+  }
+  say("listening on http://" + server.where() + "/metrics");
+  server.serve(kPrometheusType, [&options] { return to_prometheus(look_for_collector(options)); });
+  return 0;
+}
+
+// Every process of this user, or for root of everybody; the kernel is asked if that is wished.
 int stat_all(const StatOptions& options) {
   remove_stale_stats(geteuid());
-  Report report;
-  for (const RunningPage& page : running_pages()) {
-    Result<ProcessReport> process = look_at(page.file, page.user, 0);
-    if (process.ok()) report.processes.push_back(process.value());
-  }
+  const Report report = Observer().look(options.verify ? kVerifySeconds : 0);
   if (options.json) {
     print(report, true, false);
     return 0;
@@ -128,15 +180,34 @@ void setup(CLI::App& app) {
                     ->expected(0, 1)
                     ->default_str("2")
                     ->check(CLI::Range(0.1, 86400.0));
-  sub->add_flag("--json", options->json, "JSON; with --watch one line for each look");
-  sub->add_flag("--no-verify", options->no_verify, "Counters only, without asking the kernel");
-  sub->callback([options, watch] {
+  auto* json = sub->add_flag("--json", options->json, "JSON; with --watch one line for each look");
+  auto* no_verify =
+      sub->add_flag("--no-verify", options->no_verify, "Counters only, without asking the kernel");
+  sub->add_flag("--verify", options->verify, "Ask the kernel about all processes, too")
+      ->excludes(no_verify);
+  auto* prometheus = sub->add_flag("--prometheus", options->prometheus,
+                                   "The text format of Prometheus instead of a table");
+  auto* listen = sub->add_option("--listen", options->listen,
+                                 "Answer GET /metrics on this port, until Ctrl-C; the address is "
+                                 "127.0.0.1 unless one is given")
+                     ->type_name("[ADDRESS:]PORT");
+  sub->add_flag("--expose", options->expose, "Listen on addresses that other machines reach, too")
+      ->needs(listen);
+  prometheus->excludes(json)->excludes(watch);
+  listen->excludes(json)->excludes(watch);
+  sub->callback([options, watch, listen] {
     if (watch->count() > 0 && options->pid == 0) {
       say("--watch needs a process: hms stat PID --watch [SECONDS]");
       finish(kUsage);
       return;
     }
-    finish(options->pid != 0 ? stat_one(*options) : stat_all(*options));
+    if (listen->count() > 0) {
+      finish(serve_metrics(*options));
+    } else if (options->prometheus) {
+      finish(print_metrics(*options));
+    } else {
+      finish(options->pid != 0 ? stat_one(*options) : stat_all(*options));
+    }
   });
 }
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 
 namespace hms::cli {
@@ -188,7 +189,7 @@ std::string target_row(const TargetStats& t, bool all, const TopState& state, in
   line.add(std::string(static_cast<size_t>(indent), ' ') + fit(t.key, name_width, true) + " [");
   const int room = line.left() - 1 - (columns < 60 ? kShortNumbers : kRoomOfNumbers);
   const int bar = std::max(kMinBar, std::min(kMaxBar, room));
-  const int filled = limit > 0 ? static_cast<int>(share * bar + 0.5) : 0;
+  const int filled = limit > 0 ? static_cast<int>(std::lround(share * bar)) : 0;
   line.add(std::string(static_cast<size_t>(filled), '#'), share >= kFull         ? kRed
                                                           : share >= kNearlyFull ? kYellow
                                                                                  : kGreen);
