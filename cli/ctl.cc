@@ -48,7 +48,8 @@ void add_statements(CLI::App* sub, RunOptions* rules) {
                   "Targets by name; only if the program has none, or the same");
   repeated("--rule", &rules->rules, "A rule; may be repeated, first match wins");
   repeated("--quota", &rules->quotas, "TARGET=SIZE; may be repeated");
-  sub->add_option("--config", rules->config_file, "A file of statements, after those of the flags");
+  sub->add_option("--config", rules->config_file, "A file of statements, after those of the flags")
+      ->type_name("FILE");
 }
 
 void setup(CLI::App& app) {

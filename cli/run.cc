@@ -217,7 +217,8 @@ void setup(CLI::App& app) {
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   sub->add_option("--config", options->config_file,
-                  "A file of statements, after those of the flags");
+                  "A file of statements, after those of the flags")
+      ->type_name("FILE");
   sub->add_option("--topology", options->topology, "live, xml:FILE, synthetic:SPEC, tiers:SPEC");
   sub->add_option("--profile", options->profile,
                   "A profile of `hms record`: allocate what it found hot in near memory")

@@ -33,3 +33,6 @@ foreach(section 1 3 7)
   file(GLOB pages CONFIGURE_DEPENDS docs/man/*.${section})
   install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
 endforeach()
+
+install(FILES ${PROJECT_BINARY_DIR}/completions/hms DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${PROJECT_BINARY_DIR}/completions/_hms DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)

@@ -305,7 +305,7 @@ TEST_F(CommandTest, StatSaysWhatIsInTheWay) {
   }
   outcome = hms("sat");
   EXPECT_EQ(outcome.code(), 2);
-  EXPECT_NE(outcome.err.find("no subcommand 'sat'; there are: check, ctl, doctor"),
+  EXPECT_NE(outcome.err.find("no subcommand 'sat'; there are: check, completion, ctl, doctor"),
             std::string::npos);
   outcome = hms("--nothing");
   EXPECT_EQ(outcome.code(), 2);
