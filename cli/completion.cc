@@ -35,8 +35,10 @@ CompletionValue value_of(const CLI::Option& option) {
   value.name = option.get_positional() ? option.get_name(true) : type.substr(0, type.find(':'));
   if (!value.words.empty()) {
     value.kind = CompletionValue::kWords;
-  } else if (value.name == "PID" || value.name == "CMD|PID") {
+  } else if (value.name == "PID") {
     value.kind = CompletionValue::kProcess;
+  } else if (value.name == "PROGRAM") {
+    value.kind = CompletionValue::kProgram;
   } else if (value.name == "COMMAND") {
     value.kind = CompletionValue::kCommand;
   } else if (value.name.find("FILE") != std::string::npos ||

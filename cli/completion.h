@@ -8,7 +8,14 @@ namespace hms::cli {
 
 // What stands in the place of a value.
 struct CompletionValue {
-  enum Kind { kAny, kWords, kFile, kProcess, kCommand };
+  enum Kind {
+    kAny,
+    kWords,
+    kFile,
+    kProcess,
+    kCommand,
+    kProgram
+  };  // kProgram: either of the two before
   Kind kind = kAny;
   std::string name;                // for people: "SECONDS"
   std::vector<std::string> words;  // kWords: the choices

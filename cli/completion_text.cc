@@ -27,6 +27,8 @@ std::string bash_kind(const CompletionValue& value) {
       return "process";
     case CompletionValue::kCommand:
       return "command";
+    case CompletionValue::kProgram:
+      return "program";
     case CompletionValue::kAny:
       break;
   }
@@ -62,6 +64,7 @@ _hms_reply() {
     file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") && compopt -o filenames 2>/dev/null ;;
     process) mapfile -t COMPREPLY < <(compgen -W "$(_hms_processes)" -- "$cur") ;;
     command) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
+    program) mapfile -t COMPREPLY < <(compgen -c -W "$(_hms_processes)" -- "$cur") ;;
   esac
 }
 
@@ -150,6 +153,8 @@ std::string zsh_value(const CompletionValue& value) {
       return out + "_files";
     case CompletionValue::kProcess:
       return out + "_hms_processes";
+    case CompletionValue::kProgram:
+      return out + "_hms_programs";
     case CompletionValue::kCommand:
     case CompletionValue::kAny:
       break;
@@ -197,6 +202,10 @@ _hms_processes() {
     case $pid in *[!0-9]* | '') ;; *) processes+=("$pid:$program") ;; esac
   done
   _describe -t processes 'process under libhms' processes
+}
+
+_hms_programs() {
+  _alternative 'processes:process under libhms:_hms_processes' 'commands:command:_command_names -e'
 }
 
 _hms() {

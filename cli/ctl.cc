@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/launch.h"
 #include "cli/pages.h"
+#include "cli/statements.h"
 #include "runtime/support/control.h"
 
 namespace hms::cli {
@@ -37,21 +38,6 @@ int change_rules(const CtlOptions& options) {
   return kFailed;
 }
 
-void add_statements(CLI::App* sub, RunOptions* rules) {
-  const auto repeated = [sub](const char* name, std::vector<std::string>* to, const char* text) {
-    sub->add_option(name, *to, text)
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  };
-  sub->add_option("--tiers", rules->tiers,
-                  "Targets by name; only if the program has none, or the same");
-  repeated("--rule", &rules->rules, "A rule; may be repeated, first match wins");
-  repeated("--quota", &rules->quotas, "TARGET=SIZE; may be repeated");
-  sub->add_option("--config", rules->config_file, "A file of statements, after those of the flags")
-      ->type_name("FILE");
-}
-
 void setup(CLI::App& app) {
   auto options = std::make_shared<CtlOptions>();
   CLI::App* sub = app.add_subcommand("ctl", "Change the rules of a program that runs");
@@ -61,7 +47,8 @@ void setup(CLI::App& app) {
       "Blocks stay where they are; the rules count for what is allocated from then on.");
   add_pid(sub, &options->pid, "Process whose rules change")->required();
   sub->add_option("WHAT", options->what, "rules")->required()->check(CLI::IsMember({"rules"}));
-  add_statements(sub, &options->rules);
+  add_statements(sub, &options->rules,
+                 "Targets by name; only if the program has none, or the same");
   sub->add_flag("--none", options->none, "No rules and no quotas: all memory is the default");
   sub->add_option("--wait", options->wait, "Seconds to wait for the program to look (10)")
       ->check(CLI::Range(0.0, 86400.0));

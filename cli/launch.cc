@@ -80,6 +80,8 @@ class Resolver {
     (alone ? hints : problems_)->push_back(text + (alone ? "; running without" : ""));
   }
 
+  std::shared_ptr<const topology::Topology> topology() const { return topology_; }
+
   void check(const std::string& spec, const std::string& where, bool single) {
     if (placement_needs_topology(spec)) load();
     if (failed_) return;
@@ -176,6 +178,20 @@ std::vector<std::string> check_configuration(const RunOptions& options, std::str
   if (!options.tiering.empty()) check_tiering(options.tiering, &resolver, &problems, hints);
   find_hints(options, config, hints);
   return problems;
+}
+
+Effective effective_configuration(const RunOptions& options) {
+  Effective out;
+  std::string text;
+  out.config =
+      options.has_configuration() ? from_options(options, &text) : routing::read_configuration();
+  std::vector<std::string> problems;
+  Resolver resolver(out.config, options.topology, &problems);
+  resolver.load_if_asked();
+  for (const Quota& quota : out.config.quotas) resolver.check(quota.target, quota.where, true);
+  for (const Rule& rule : out.config.rules) resolver.check(rule.placement, rule.where, false);
+  out.topology = resolver.topology();
+  return out;
 }
 
 std::vector<std::string> check_statements(const RunOptions& options, std::string* text) {

@@ -2,10 +2,13 @@
 // as the command will see it, the library, the environment, and the folder for its counters.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "runtime/support/config.h"
 #include "runtime/support/result.h"
+#include "runtime/topology/topology.h"
 
 namespace hms::cli {
 
@@ -38,6 +41,14 @@ std::vector<std::string> check_configuration(const RunOptions& options, std::str
 // The statements of the options as one text, and what is wrong with their grammar; names are not
 // looked up.
 std::vector<std::string> check_statements(const RunOptions& options, std::string* text);
+
+// What is in force for a command that is started with these options, read as it will read it.
+struct Effective {
+  Config config;
+  std::shared_ptr<const topology::Topology> topology;  // null where no word needs one
+};
+// As check_configuration(), which has to find no problem first.
+Effective effective_configuration(const RunOptions& options);
 
 // libhms_malloc.so, or libhms_omp.so for OpenMP: $HMS_LIBRARY, or where it lies relative to this
 // binary when built or installed.

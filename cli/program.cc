@@ -160,13 +160,18 @@ FoundCommand find_command(const std::string& name) {
   return found;
 }
 
-Judgement judge_program(const std::string& path) {
+std::string program_of(const std::string& path) {
   std::string program = path;
   for (int depth = 0; depth < kMaxInterpreters; ++depth) {
     std::string interpreter = script_interpreter(program);
     if (interpreter.empty()) break;
     program = interpreter;
   }
+  return program;
+}
+
+Judgement judge_program(const std::string& path) {
+  const std::string program = program_of(path);
   std::string who = "'" + program + "' ";
   if (raises_rights(program)) return {Preload::kIgnored, who + "runs with raised rights"};
   ElfFile elf(program);

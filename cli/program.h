@@ -13,6 +13,9 @@ struct FoundCommand {
 };
 FoundCommand find_command(const std::string& name);
 
+// The program that runs when this path is started: itself, or the interpreter behind "#!".
+std::string program_of(const std::string& path);
+
 // Whether the dynamic linker will load a preloaded library into a program, and whether it should.
 enum class Preload {
   kWorks,    // loaded, and malloc goes through it

@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/launch.h"
 #include "cli/report.h"
+#include "cli/statements.h"
 #include "cli/supervise.h"
 #include "runtime/support/stats_files.h"
 #include "runtime/tiering/profile.h"
@@ -207,18 +208,7 @@ void setup(CLI::App& app) {
       "Rules: [COND[,COND..]:]PLACEMENT, first match wins, such as\n"
       "  hms run --rule 'size>=64K:node:2>node:0' --report -- redis-server\n"
       "See hms-rules(7). The exit code and signals of the program are passed on.");
-  sub->add_option("--tiers", options->tiers, "Targets by name: see `hms topology --help`");
-  sub->add_option("--rule", options->rules, "A rule; may be repeated, first match wins")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  sub->add_option("--quota", options->quotas, "TARGET=SIZE; may be repeated")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  sub->add_option("--config", options->config_file,
-                  "A file of statements, after those of the flags")
-      ->type_name("FILE");
+  add_statements(sub, options.get(), "Targets by name: see `hms topology --help`");
   sub->add_option("--topology", options->topology, "live, xml:FILE, synthetic:SPEC, tiers:SPEC");
   sub->add_option("--profile", options->profile,
                   "A profile of `hms record`: allocate what it found hot in near memory")
@@ -228,10 +218,7 @@ void setup(CLI::App& app) {
       ->type_name("auto|off|NEAR>FAR");
   sub->add_flag("--omp", options->omp,
                 "Serve OpenMP memory management, too: spaces, traits, allocators");
-  sub->add_option("--space", options->spaces, "NAME=PLACEMENT: a memory space; may be repeated")
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_repeated(sub, "--space", &options->spaces, "NAME=PLACEMENT: a memory space; may be repeated");
   sub->add_flag(std::string("--report{") + kReportTable + "}", options->report,
                 "Say at the end where the pages are; --report=FILE: also as JSON (- for stdout)");
   sub->add_flag("--verbose", options->verbose, "Show what is set up");
