@@ -110,7 +110,11 @@ std::string placement_text(const Placement& placement,
   if (placement.spread == Spread::kRatio) out += "whole blocks, in proportion, on ";
   if (placement.spread == Spread::kOrdered && placement.legs.size() > 1)
     out += "the first with room of ";
-  return out + legs + "; when that is full, " +
+  out += legs;
+  if (placement.huge) out += "; in huge pages where the kernel gives them";
+  const std::string& last = placement.legs.back().target.key;
+  if (last == "default" || last == "local") return out + "; that is never full";
+  return out + "; when that is full, " +
          (placement.strict ? "NULL with ENOMEM: it is strict"
                            : "the kernel's choice, counted as spilled");
 }

@@ -73,6 +73,12 @@ class RulesTest(unittest.TestCase):
         text = hms("explain", "--tiers", TIERS, "--rule", "fast>slow", "--quota", "fast=32M", "--", "ls").stdout
         self.assertIn("tier:fast (emulated on node 0, holds 64.00 MiB, quota 32.00 MiB), then tier:slow", text)
 
+    def test_what_placements_do(self):
+        text = hms("explain", "--rule", "size>=2M:node:0@huge", "--rule", "size>=1M:node:0>local", "--rule", "default@huge", "--", "ls").stdout
+        self.assertIn("node:0@huge: node:0; in huge pages where the kernel gives them; when that is full, the kernel's choice", text)
+        self.assertIn("node:0>local: the first with room of node:0, then local; that is never full", text)
+        self.assertIn("default@huge: default; in huge pages where the kernel gives them; that is never full", text)
+
     def test_environment(self):
         one = explain("--", "ls", HMS_CONF="size>=1M:node:0")
         self.assertEqual(one["rules"][0]["where"].split(",")[0], "HMS_CONF")
