@@ -10,6 +10,7 @@
 
 #include "runtime/support/log.h"
 #include "runtime/support/os_files.h"
+#include "runtime/support/os_watch.h"
 
 namespace hms::alloc {
 namespace {
@@ -56,6 +57,7 @@ int Service::start(const char* name, Body body) {
 
 int Service::restart_in_child() {
   if (!started_.load()) return 0;
+  os::close_all_watched();
   child_ = true;
   return launch();
 }

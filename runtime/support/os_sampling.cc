@@ -85,6 +85,7 @@ int MappingReader::fill() {
   memmove(text_, text_ + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
+  if (!still_watched(fd_)) return -EBADF;
   const int64_t start = thread_cpu_ns();
   ssize_t n;
   do {

@@ -98,7 +98,7 @@ Result<Sides> choose_sides(const std::string& words, const Topology& topology,
   Result<Placement> placement = parse_placement(pair, &topology);
   if (!placement.ok()) return Status(HMS_EINVAL, placement.status().message());
   const Placement& p = placement.value();
-  if (p.legs.size() != 2 || p.spread != Spread::kOrdered || p.strict) {
+  if (p.legs.size() != 2 || p.spread != Spread::kOrdered || p.strict || p.huge) {
     return Status(HMS_EINVAL, "'" + words + "' does not name two memories: write NEAR>FAR");
   }
   Sides sides{p.legs[0].target, p.legs[1].target};

@@ -369,5 +369,20 @@ TEST(Ladder, AChildOfForkClosesWhatItsParentSamples) {
   EXPECT_EQ(descriptors(), before);
 }
 
+// Daemons close every descriptor that they find.
+TEST(Descriptors, WhatTheProgramTookIsItsOwn) {
+  const int fd = os::watched(open("/proc/self/smaps", O_RDONLY | O_CLOEXEC));
+  ASSERT_GE(fd, 0);
+  EXPECT_TRUE(os::still_watched(fd));
+  close(fd);
+  EXPECT_FALSE(os::still_watched(fd));
+  const int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(other, fd);
+  EXPECT_FALSE(os::still_watched(fd));
+  os::close_watched(fd);
+  EXPECT_GE(fcntl(other, F_GETFD), 0) << "closed what was not ours";
+  close(other);
+}
+
 }  // namespace
 }  // namespace hms::tiering
