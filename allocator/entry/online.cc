@@ -83,6 +83,7 @@ void tell_of_thread(int error) {
 
 void restart_in_child() {
   InnerScope inner;
+  if (work == Work::kRecord) note_inherited();
   tell_of_thread(service.restart_in_child());
 }
 

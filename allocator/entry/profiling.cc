@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <new>
+#include <vector>
 
 #include "runtime/support/log.h"
 #include "runtime/tiering/profile_store.h"
@@ -27,7 +29,8 @@ constexpr uint32_t kEnough = 64;                      // contexts, to judge a pr
 
 tiering::ContextKeys keys;
 const tiering::ProfilePlan* plan = nullptr;
-std::string* recorded_program = nullptr;  // of the profile
+std::string* recorded_program = nullptr;                       // of the profile
+const std::vector<tiering::ContextView>* inherited = nullptr;  // from the parent, in its child
 
 void store(const tiering::Recorder& recorder) {
   Profile profile = recorder.profile();
@@ -76,12 +79,24 @@ void place_by(const Profile& profile, uint64_t near_bytes) {
   keys.follow(plan);
 }
 
+void note_inherited() {
+  try {
+    auto contexts = std::make_unique<std::vector<tiering::ContextView>>();
+    alloc::class_heap()->contexts(contexts.get());
+    delete inherited;
+    inherited = contexts.release();
+  } catch (const std::bad_alloc&) {
+    log_once(LogLevel::kWarning, "record child",
+             "HMS_RECORD: no memory to tell a forked child's allocations from its parent's");
+  }
+}
+
 void record(alloc::Service& thread) {
   const std::unique_ptr<tiering::Sampler> sampler = tiering::open_best_sampler().sampler;
   const auto* here = reinterpret_cast<const void*>(&record);
   const uint32_t own = keys.objects().frame_of(static_cast<const char*>(here) + 1).object;
   tiering::Recorder recorder(*alloc::class_heap(), *sampler, keys, own);
-  if (thread.in_child()) recorder.disown();
+  if (inherited != nullptr) recorder.disown(*inherited);
   const double start = alloc::seconds_now();
   double pause = kFirstLook, stored = start;
   bool last = false;

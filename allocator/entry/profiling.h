@@ -18,6 +18,8 @@ const tiering::ContextKeys& context_keys();
 alloc::Advice advise(const alloc::NewContext& context);
 // Before the first context is met.
 void place_by(const tiering::Profile& profile, uint64_t near_bytes);
+// In a forked child, before it goes on: what its parent allocated is not its own.
+void note_inherited();
 // What the thread of a recorded process does.
 void record(alloc::Service& thread);
 

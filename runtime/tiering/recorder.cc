@@ -70,9 +70,8 @@ Recorder::Sum& Recorder::sum_of(ContextId id) {
   return sums_[id];
 }
 
-void Recorder::disown() {
-  heap_.contexts(&contexts_);
-  for (const ContextView& c : contexts_) {
+void Recorder::disown(const std::vector<ContextView>& others) {
+  for (const ContextView& c : others) {
     sum_of(c.id).other_allocations = c.allocations;
     sum_of(c.id).other_bytes = c.allocated;
   }

@@ -21,8 +21,8 @@ class Recorder {
   Recorder(Heap& heap, Sampler& sampler, const ContextKeys& keys, uint32_t own_object)
       : heap_(heap), sampler_(sampler), keys_(keys), own_object_(own_object) {}
 
-  // What was allocated so far is not ours to tell: in a child of fork, what its parent did.
-  void disown();
+  // What others allocated is not ours to tell: in a child of fork, what its parent did.
+  void disown(const std::vector<ContextView>& others);
   // A few times a second. now: seconds on a clock that never goes back.
   void step(double now);
 

@@ -100,7 +100,9 @@ TEST_F(RecorderTest, ThoseWhoShareAClassShareItsNumbers) {
 
 TEST_F(RecorderTest, AChildTellsOnlyOfItself) {
   Recorder recorder(heap_, sampler_, *keys_, kGeneratedCode);
-  recorder.disown();
+  std::vector<ContextView> inherited;
+  heap_.contexts(&inherited);
+  recorder.disown(inherited);
   heap_.context(5, kCold, 4096);
   keys_->meet(5, static_cast<const char*>(address(&fputs)) + 1, false);
   const Profile p = record(&recorder, 4);
