@@ -1,5 +1,6 @@
 // Adding runs and contexts up: see profile.h.
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "runtime/tiering/profile.h"
@@ -41,7 +42,7 @@ double watch_scale(const Profile& from, const Profile& into) {
 uint64_t scaled(uint64_t value, double scale) {
   const double product = static_cast<double>(value) * scale;
   if (product >= static_cast<double>(UINT64_MAX)) return UINT64_MAX;
-  const auto rounded = static_cast<uint64_t>(product + 0.5);
+  const auto rounded = static_cast<uint64_t>(std::round(product));
   return value > 0 && rounded == 0 ? 1 : rounded;
 }
 

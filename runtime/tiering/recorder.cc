@@ -2,6 +2,7 @@
 #include "runtime/tiering/recorder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string>
 
@@ -12,7 +13,7 @@ constexpr size_t kClasses = 256;
 
 uint64_t rounded(double value) {
   if (!(value > 0)) return 0;
-  return value >= 1.8e19 ? UINT64_MAX : static_cast<uint64_t>(value + 0.5);
+  return value >= 1.8e19 ? UINT64_MAX : static_cast<uint64_t>(std::round(value));
 }
 
 // What a few samples were watched for rounds to nothing only if nothing was watched.

@@ -83,11 +83,14 @@ Result<os::SampleSource> describe_event(const std::string& root, const std::stri
   }
   const std::string text = text_of(root + "/" + pmu + "/events/" + event);
   if (text.empty()) return Status(HMS_ENODEV, "'" + pmu + "' has no event '" + event + "'");
+  const std::string formats = root + "/" + pmu + "/format/";
   for (EventTerm term : terms_of(text)) {
     for (const EventTerm& other : replace) {
       if (other.name == term.name) term.value = other.value;
     }
-    const std::string format = text_of(root + "/" + pmu + "/format/" + term.name);
+    std::string path = formats;
+    path += term.name;
+    const std::string format = text_of(path);
     if (!put_term(format, term.value, &source)) {
       return Status(HMS_ENODEV,
                     "'" + term.name + "' of the event '" + event + "' has no known place");
