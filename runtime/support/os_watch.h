@@ -1,8 +1,8 @@
 // The descriptors that sampling holds: a child of fork has them too, but must not read what its
 // parent samples, so it closes them all without asking the objects that hold them, which the fork
-// may have caught in the middle of a change. And a program may close every descriptor that it finds,
-// as daemons do, and give the numbers to files of its own: those are neither read nor closed. The
-// rules of os.h hold.
+// may have caught in the middle of a change. And a program may close every descriptor that it
+// finds, as daemons do, and give the numbers to files of its own: those are neither read nor
+// closed. The rules of os.h hold.
 #pragma once
 
 namespace hms::os {
