@@ -57,7 +57,7 @@ class TopTest(unittest.TestCase):
     def test_screen_of_40_by_10(self):
         top = self.start(columns=40, rows=10)
         top.expect(r"PID PROGRAM +COMMITTED ALLOC/S$")
-        top.expect(r"^ *\d+ pyth\S* +[\d.]+M")
+        top.expect(r"^ *\d+ \S+ +[\d.]+[KMG]")
         top.expect(r"\? help")
         self.assertEqual(top.screen.overflow, 0)
 
