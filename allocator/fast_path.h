@@ -80,7 +80,7 @@ inline void* pop_aligned_or(Cache* cache, size_t alignment, size_t rounded, Miss
   return block;
 }
 
-// Like allocate_default_or() and allocate_placed_or(). `alignment` is a power of two.
+// Like allocate_placed_or(). `alignment` is a power of two.
 template <typename Miss>
 inline void* allocate_aligned_or(size_t alignment, size_t size, PlacementId placement, Miss miss) {
   const size_t rounded = rounded_to(alignment, size);

@@ -34,11 +34,22 @@ finish() {
   exit
 }
 
+# Until the program says in $ranges that it is ready, has ended, or has had four minutes.
+await_ready() {
+  local waited=0
+  until grep -qs '^ready' "$ranges"; do
+    kill -0 "$launcher" 2>/dev/null || break
+    waited=$((waited + 1))
+    [ $waited -lt 2400 ] || break
+    sleep 0.1
+  done
+}
+
 # hold_start NAME [hms run options..] -- GROUP..: starts lab_hold under `hms run`, waits until it holds
 # its memory. Sets pid. hold_stop ends it and sets status. launch_under: words before `hms`.
 launch_under=()
 hold_start() {
-  local name=$1 options=() waited=0
+  local name=$1 options=()
   shift
   while [ "$1" != -- ]; do
     options+=("$1")
@@ -53,12 +64,7 @@ hold_start() {
   launcher=$!
   exec 9>"$work/stdin"
   pid=''
-  until grep -qs '^ready' "$ranges"; do
-    kill -0 "$launcher" 2>/dev/null || break
-    waited=$((waited + 1))
-    [ $waited -lt 2400 ] || break
-    sleep 0.1
-  done
+  await_ready
   if grep -qs '^ready' "$ranges"; then
     pid=$(sed -n 's/^pid //p' "$ranges")
   else

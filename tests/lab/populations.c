@@ -1,14 +1,13 @@
 /*
  * populations.c - objects that are used all the time among more that are not.
  *
- * usage: populations RANGES HOT COLD
+ * usage: populations RANGES HOT COLD, in MiB
  *
  * Allocates COLD bytes at one place, then HOT bytes at another, in objects of 2000 bytes. RANGES
  * then holds "pid PID", a line "range GROUP START END" for each object (hexadecimal; group 0 is
  * hot, 1 cold) and, last, "ready". Until the end of its standard input it reads and counts up
  * objects of the hot population, in random order. Then it checks every byte of all objects and the
  * sum of what was counted, prints "N accesses", and ends with status 0, the memory still in use.
- * Sizes take K, M and G.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -18,7 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { kObject = 2000, kBatch = 20000 };
+enum { kObject = 2000, kBatch = 20000, kMiB = 1 << 20 };
 
 struct object {
   uint64_t count;
@@ -29,20 +28,6 @@ struct population {
   struct object** objects;
   size_t size;
 };
-
-static size_t parse_size(const char* text) {
-  char* end;
-  size_t value = strtoull(text, &end, 10);
-  switch (*end) {
-    case 'G':
-      value <<= 10; /* fall through */
-    case 'M':
-      value <<= 10; /* fall through */
-    case 'K':
-      value <<= 10;
-  }
-  return value;
-}
 
 static unsigned char pattern(size_t number, int group) {
   return (unsigned char)(number * 37 + (group ? 1 : 101));
@@ -115,11 +100,11 @@ static uint64_t check(struct population of, int group) {
 int main(int argc, char** argv) {
   const int out = argc == 4 ? open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0600) : -1;
   if (out < 0) {
-    fprintf(stderr, "usage: populations RANGES HOT COLD\n");
+    fprintf(stderr, "usage: populations RANGES HOT COLD, in MiB\n");
     return 2;
   }
-  const struct population cold = make(parse_size(argv[3]), make_cold);
-  const struct population hot = make(parse_size(argv[2]), make_hot);
+  const struct population cold = make(strtoull(argv[3], NULL, 10) * kMiB, make_cold);
+  const struct population hot = make(strtoull(argv[2], NULL, 10) * kMiB, make_hot);
   dprintf(out, "pid %d\n", (int)getpid());
   tell(out, hot, 0);
   tell(out, cold, 1);

@@ -10,19 +10,14 @@ hot=24 cold=128 near=48 # MiB
 
 # program_start [hms run options..]: as hold_start, of the two populations.
 program_start() {
-  ranges=$work/ranges report=$work/report.json waited=0
+  ranges=$work/ranges report=$work/report.json
   rm -f "$work/stdin" "$ranges"
   mkfifo "$work/stdin"
   HMS_LOG_LEVEL=info "$hms" run "$@" --quota node:0=${near}M "--report=$report" -- \
-    "$lab/lab_populations" "$ranges" ${hot}M ${cold}M <"$work/stdin" >"$work/out" 2>"$work/err" &
+    "$lab/lab_populations" "$ranges" $hot $cold <"$work/stdin" >"$work/out" 2>"$work/err" &
   launcher=$!
   exec 9>"$work/stdin"
-  until grep -qs '^ready' "$ranges"; do
-    kill -0 "$launcher" 2>/dev/null || break
-    waited=$((waited + 1))
-    [ $waited -lt 2400 ] || break
-    sleep 0.1
-  done
+  await_ready
   pid=$(sed -n 's/^pid //p' "$ranges")
 }
 tiering() { "$hms" stat --json --no-verify "$pid" | jq -r ".processes[0].tiering.$1"; }
