@@ -111,12 +111,13 @@ bool needs_run_policies(const Leg& leg) {
 bool wants_small_pages(const Leg& leg) {
   const Account& account = *leg.plan.account;
   const Stripes* stripes = leg.plan.stripes;
-  bool limited = false;
-  for_each_account(leg, [&limited](const Account* each) {
-    limited = limited || each->quota.load(std::memory_order_relaxed) != UINT64_MAX;
-  });
-  return limited || (leg.plan.verify && stripes != nullptr && stripes->pages) ||
+  return is_limited(leg) || (leg.plan.verify && stripes != nullptr && stripes->pages) ||
          (leg.plan.guard_node && node_is_tight(account.target().node));
+}
+
+bool wants_huge_pages(const Leg& leg) {
+  return leg.plan.huge ||
+         (leg.plan.units != nullptr && leg.plan.units->huge.load(std::memory_order_relaxed));
 }
 
 // Steps grow with the leg, so a large heap is a few hundred system calls and a small one commits
@@ -140,7 +141,7 @@ bool grow_writable(Leg* leg, uintptr_t needed) {
   if (needs_run_policies(*leg) && apply_stripes(*leg, leg->writable, end) != 0) return false;
   if (wants_small_pages(*leg)) {
     os::advise_huge_pages(to_pointer(leg->writable), end - leg->writable, false);
-  } else if (leg->plan.huge) {
+  } else if (wants_huge_pages(*leg)) {
     os::advise_huge_pages(to_pointer(leg->writable), end - leg->writable, true);
   }
   leg->writable = end;
@@ -284,6 +285,14 @@ bool decommit_extent(Leg* leg, uintptr_t start, size_t bytes) {
   leg->committed.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
   uncharge_extent(leg, start, bytes);
   return true;
+}
+
+bool is_limited(const Leg& leg) {
+  bool limited = false;
+  for_each_account(leg, [&limited](const Account* each) {
+    limited = limited || each->quota.load(std::memory_order_relaxed) != UINT64_MAX;
+  });
+  return limited;
 }
 
 Account* account_of(const Leg& leg, uintptr_t address) {

@@ -87,6 +87,8 @@ void for_each_account(const Leg& leg, Visit visit) {
     visit(leg.plan.account);
   }
 }
+// True if a quota counts what the leg holds: then a page more than was charged is one too many.
+bool is_limited(const Leg& leg);
 // The target that an address is charged to.
 Account* account_of(const Leg& leg, uintptr_t address);
 

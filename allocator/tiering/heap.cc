@@ -8,6 +8,7 @@
 #include "allocator/region.h"
 #include "allocator/tiering/class_list.h"
 #include "allocator/tiering/migrate.h"
+#include "runtime/support/os_files.h"
 
 namespace hms::alloc {
 namespace {
@@ -23,6 +24,8 @@ using tiering::UnitId;
 using tiering::UnitView;
 
 constexpr int64_t kStuckNanoseconds = 10'000'000'000;
+// Each is copied, which takes some tenths of a millisecond.
+constexpr unsigned kHugeAtOnce = 4;
 
 int64_t now_nanoseconds() {
   timespec t{};
@@ -187,6 +190,16 @@ class ClassHeap final : public tiering::Heap {
     const UnitNumber number = unit / kUnitPages;
     Leg* leg = leg_of_unit(number);
     if (leg != nullptr) split_unit(leg, number, bytes / os::kPageSize);
+  }
+
+  void ask_huge(ClassId id) override {
+    if (id >= class_count() || !os::huge_pages_allowed()) return;
+    Leg* leg = class_leg(id);
+    leg->plan.units->huge.store(true, std::memory_order_relaxed);
+    unsigned left = kHugeAtOnce;
+    for_each_used_unit([leg, &left](Leg* of, UnitNumber number) {
+      if (of == leg && left > 0 && make_huge(*leg, number)) --left;
+    });
   }
 };
 

@@ -75,6 +75,7 @@ class MeteredHeap final : public tiering::Heap {
     moving_s_ += own_cpu() - before;
   }
   void split(tiering::UnitId unit, uint32_t bytes) override { heap_.split(unit, bytes); }
+  void ask_huge(tiering::ClassId id) override { heap_.ask_huge(id); }
 
  private:
   tiering::Heap& heap_;

@@ -339,6 +339,9 @@ void prepare_pages(const UnitMove& move) {
   Unit& unit = unit_at(move.unit);
   if (move.whole) return point_unit(move.leg, move.unit, move.side);
   if (unit.broken_up.exchange(true, kRelaxed)) return;
+  // Nor shall the kernel make one again, of pages of both sides.
+  unit.asked_huge.store(false, kRelaxed);
+  os::advise_huge_pages(to_pointer(unit_start(move.unit)), kUnitBytes, false);
   const uintptr_t start = unit_start(move.unit) + move.first_page * os::kPageSize;
   os::break_huge_page(to_pointer(start), move.part * os::kPageSize);
 }
@@ -378,6 +381,23 @@ void split_unit(Leg* leg, UnitNumber number, size_t pages) {
   const Side most = 2 * far > unit.committed.count() ? Side::kFar : Side::kNear;
   change_side(*leg->plan.units, &unit, most);
   point_unit(leg, number, most);
+}
+
+bool make_huge(const Leg& leg, UnitNumber number) {
+  if (is_limited(leg)) return false;
+  Unit& unit = unit_at(number);
+  {
+    ShortGuard guard(unit.lock);
+    const bool in_one_piece = unit.part_shift == 0 && unit.moving == 0 && !unit.far.any();
+    if (!in_one_piece || unit.committed.count() < kUnitPages) return false;
+    if (unit.asked_huge.exchange(true, kRelaxed)) return false;
+  }
+  unit.broken_up.store(false, kRelaxed);
+  void* start = to_pointer(unit_start(number));
+  os::advise_huge_pages(start, kUnitBytes, true);
+  // Where this fails, the kernel's own thread comes by in time.
+  os::make_huge_pages(start, kUnitBytes);
+  return true;
 }
 
 void reset_unit_locks() {

@@ -54,14 +54,15 @@ struct UnitPages {
 
 // All zero: nothing committed.
 struct alignas(64) Unit {
-  ShortLock lock;               // of what follows; a leaf but for the lock of the leg
-  std::atomic<uint8_t> policy;  // the side that the kernel is told, + 1; kUnknownPolicy: any
-  uint16_t moving;              // moves of its pages that are going on: it keeps its side
-  uint8_t part_shift;           // it is looked at in parts of kUnitBytes >> part_shift
-  std::atomic<bool> broken_up;  // no huge page is left of it
-  std::atomic<bool> pinned;     // by the user
-  int64_t stuck_at;             // when the kernel last refused pages (monotonic ns), 0: never
-  std::atomic<uint64_t> state;  // bytes handed out << kLiveShift | side + 1, 0 there: unborn
+  ShortLock lock;                // of what follows; a leaf but for the lock of the leg
+  std::atomic<uint8_t> policy;   // the side that the kernel is told, + 1; kUnknownPolicy: any
+  uint16_t moving;               // moves of its pages that are going on: it keeps its side
+  uint8_t part_shift;            // it is looked at in parts of kUnitBytes >> part_shift
+  std::atomic<bool> broken_up;   // no huge page is left of it
+  std::atomic<bool> pinned;      // by the user
+  std::atomic<bool> asked_huge;  // the kernel was asked for a huge page
+  int64_t stuck_at;              // when the kernel last refused pages (monotonic ns), 0: never
+  std::atomic<uint64_t> state;   // bytes handed out << kLiveShift | side + 1, 0 there: unborn
   UnitPages committed;
   UnitPages far;        // of these, charged to the far account
   UnitPages stuck;      // that the kernel refused to move
@@ -80,6 +81,7 @@ struct UnitPlan {
   std::atomic<Side> lean{Side::kNear};
   std::atomic<uint64_t> allocated{0};  // bytes handed out, cumulative
   std::atomic<int64_t> near_bytes{0};  // charged to the near account
+  std::atomic<bool> huge{false};       // huge pages for what comes
   // The policy that the rest of a window has, from the highest unit on that was ever born there.
   // Under the lock of the leg.
   uintptr_t tail = 0;
@@ -137,6 +139,9 @@ inline size_t part_pages(const Unit& unit) { return kUnitPages >> unit.part_shif
 // The unit is looked at in parts of so many pages, a power of two. Whole again, it is on the side
 // of most of its pages.
 void split_unit(Leg* leg, UnitNumber number, size_t pages);
+// Asks for a huge page, once, if the unit is full, in one piece and wholly near, and no quota
+// counts its pages. False: nothing was to be asked for.
+bool make_huge(const Leg& leg, UnitNumber number);
 
 // In a forked child, whose only thread holds no unit.
 void reset_unit_locks();

@@ -56,6 +56,7 @@ class ProductHeap : public engine::Heap {
   void move(const std::vector<engine::UnitId>& units, engine::Side side,
             std::vector<engine::Moved>* moved) override;
   void split(engine::UnitId unit, uint32_t bytes) override;
+  void ask_huge(engine::ClassId) override {}  // which pages hold it changes no hit
 
  private:
   struct Context {

@@ -21,6 +21,9 @@
 #ifndef MPOL_PREFERRED_MANY
 #define MPOL_PREFERRED_MANY 5
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -84,6 +87,10 @@ int advise_huge_pages(void* addr, size_t bytes, bool on) {
 }
 
 int break_huge_page(void* addr, size_t bytes) { return result(madvise(addr, bytes, MADV_COLD)); }
+
+int make_huge_pages(void* addr, size_t bytes) {
+  return result(madvise(addr, bytes, MADV_COLLAPSE));
+}
 
 int set_range_policy(void* addr, size_t bytes, Policy policy, const NodeMask& nodes) {
   // MPOL_DEFAULT and MPOL_LOCAL take no nodes: mbind(2).

@@ -44,6 +44,9 @@ int advise_huge_pages(void* addr, size_t bytes, bool on);
 // Makes small pages of the huge page that holds the range, a part of it: what the kernel does when
 // a part is said to be cold (mm/madvise.c). The content stays, and so do the pages.
 int break_huge_page(void* addr, size_t bytes);
+// Makes huge pages of small ones at once, in the caller's time: madvise(2), since Linux 6.1; before
+// that -EINVAL. It does so even where the administrator wants none: ask huge_pages_allowed().
+int make_huge_pages(void* addr, size_t bytes);
 
 // Sets the memory policy of a range; existing pages stay where they are.
 int set_range_policy(void* addr, size_t bytes, Policy policy, const NodeMask& nodes);

@@ -166,6 +166,12 @@ bool only_this_thread_left() {
          stat_field(0, 20, &threads) == 0 && threads == 2;
 }
 
+bool huge_pages_allowed() {
+  char text[64];  // "always [madvise] never"
+  return read_file("/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof text) > 0 &&
+         strstr(text, "[never]") == nullptr;
+}
+
 uint64_t process_huge_bytes(int pid) {
   char path[40];
   snprintf(path, sizeof path, "/proc/%d/smaps_rollup", pid);

@@ -51,6 +51,8 @@ int process_stack_start(int pid, uint64_t* out);
 // True if the main thread has ended, and with it all others but the calling one. False when /proc
 // does not tell.
 bool only_this_thread_left();
+// False if the administrator wants no transparent huge pages, or the kernel has none.
+bool huge_pages_allowed();
 // Bytes of a process that lie in transparent huge pages; 0 when /proc does not tell.
 uint64_t process_huge_bytes(int pid);
 // True unless the kernel says that there is no such process.

@@ -126,6 +126,7 @@ void Engine::move(const Plan& plan, double now) {
 
 void Engine::look(const View& view) {
   for (const Split& split : focus_.plan(view)) heap_.split(split.unit, split.bytes);
+  for (ClassId id : huge_pages_.plan(view, focus_)) heap_.ask_huge(id);
 }
 
 void Engine::describe(const Plan& plan, double now) {

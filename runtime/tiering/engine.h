@@ -13,6 +13,7 @@
 #include "runtime/tiering/focus.h"
 #include "runtime/tiering/governor.h"
 #include "runtime/tiering/heap.h"
+#include "runtime/tiering/huge_pages.h"
 #include "runtime/tiering/policy.h"
 #include "runtime/tiering/sampler.h"
 
@@ -100,6 +101,7 @@ class Engine {
   Estimator estimator_;
   Policy policy_;
   Focus focus_;
+  HugePages huge_pages_;
   MoveGovernor mover_;
   CpuGovernor cpu_;
   double cpu_s_ = 0, look_at_ = 0;

@@ -19,6 +19,8 @@ class Focus {
   // What to change about the list.
   std::vector<Split> plan(const View& view);
   uint32_t part_bytes() const { return part_bytes_; }
+  // The parts of the class do not differ, as far as is known.
+  bool whole(ClassId id) const { return stage_[id] == Stage::kWhole; }
 
  private:
   enum class Stage : uint8_t { kUnknown, kTrying, kParts, kWhole };

@@ -101,6 +101,9 @@ class Heap {
   // is broken up when a part of it first moves alone. A unit made whole whose pages lie on both
   // sides is listed on the side of most of them.
   virtual void split(UnitId unit, uint32_t bytes) = 0;
+  // The kernel shall use huge pages for what the class has and will have, as far as they hold
+  // nothing else. Said again as the class grows.
+  virtual void ask_huge(ClassId id) = 0;
 };
 
 }  // namespace hms::tiering

@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <set>
+#include <string>
 #include <thread>
 
 #include "allocator/account.h"
@@ -16,6 +19,7 @@
 #include "allocator/tiering/sites.h"
 #include "allocator/tiering/units.h"
 #include "runtime/support/consistency.h"
+#include "runtime/support/os_files.h"
 #include "tests/unit/allocator/allocator_test_support.h"
 
 namespace hms::alloc::test {
@@ -91,6 +95,19 @@ class Classes : public ::testing::Test {
     heap_->move({unit}, side, &moved);
     EXPECT_EQ(moved.size(), 1U);
     return moved.empty() ? tiering::Moved{} : moved[0];
+  }
+  // True if the mapping there is advised to have huge pages (proc(5), VmFlags).
+  static bool flagged(uintptr_t address) {
+    std::ifstream smaps("/proc/self/smaps");
+    std::string line;
+    bool inside = false;
+    while (std::getline(smaps, line)) {
+      uintptr_t from = 0, to = 0;
+      if (sscanf(line.c_str(), "%lx-%lx ", &from, &to) == 2)
+        inside = from <= address && address < to;
+      if (inside && line.rfind("VmFlags:", 0) == 0) return line.find(" hg") != std::string::npos;
+    }
+    return false;
   }
   static uint64_t charged(const char* key) { return counters(key)->charged.load(); }
 
@@ -248,6 +265,29 @@ TEST_F(Classes, PartsMoveAlone) {
   heap_->split(whole.id, 3 * 4096);  // no power of two: nothing happens
   EXPECT_EQ(units_of(id).front().bytes, kUnitBytes);
   check_accounts();
+}
+
+TEST_F(Classes, HugePagesAreAskedForWhereAUnitIsFullAndNear) {
+  if (!os::huge_pages_allowed()) GTEST_SKIP() << "no huge pages here";
+  Blocks blocks;
+  fill(&blocks, 1000, 9 * kMiB, site(0x190001));
+  const ClassId id = class_of(blocks.all().back());
+  const std::vector<UnitView> before = units_of(id);
+  ASSERT_GE(before.size(), 4U);
+  EXPECT_EQ(flagged(before[1].address), false);
+  move(before[2].id, Side::kFar);
+  heap_->ask_huge(id);
+  for (const UnitView& unit : before) {
+    const bool full = unit.committed == kUnitBytes && unit.id != before[2].id;
+    EXPECT_EQ(flagged(unit.address), full) << unit.committed;
+  }
+  // Of a unit that is looked into, a page that leaves takes the advice along.
+  heap_->split(before[1].id, tiering::kPartBytesMin);
+  move(before[1].id, Side::kFar);
+  EXPECT_FALSE(flagged(before[1].address));
+  heap_->ask_huge(id);
+  EXPECT_FALSE(flagged(before[1].address));
+  for (const void* block : blocks.all()) EXPECT_EQ(*static_cast<const char*>(block), 1);
 }
 
 TEST_F(Classes, NoSuchUnit) {

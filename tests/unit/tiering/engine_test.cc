@@ -154,6 +154,38 @@ TEST_F(EngineTest, KeepsUnitsWholeWhosePagesAreAlike) {
   EXPECT_EQ(engine->report().parts, 0u);
 }
 
+TEST_F(EngineTest, AsksForHugePagesForWhatIsHotAndStays) {
+  begin(64);
+  for (unsigned i = 0; i < 16; ++i) heap->add(1, Side::kNear, 1e5);  // hot
+  for (unsigned i = 0; i < 16; ++i) heap->add(2, Side::kNear, 1e3);  // less than most
+  for (unsigned i = 0; i < 4; ++i) heap->add(3, Side::kNear, 1e5);   // small
+  run(8);
+  EXPECT_TRUE(heap->huge.empty());
+  run(30);
+  EXPECT_EQ(heap->huge, std::set<ClassId>{1});
+}
+
+TEST_F(EngineTest, AsksForNoHugePagesForWhatIsRenewed) {
+  begin(32);
+  for (unsigned i = 0; i < 16; ++i) heap->add(1, Side::kNear, 1e5);
+  for (unsigned i = 0; i < 16; ++i) heap->add(2, Side::kNear, 1e3);
+  for (unsigned i = 0; i < 60; ++i) {
+    run(1);
+    heap->class_of(1).allocated += heap->class_of(1).live / 8;
+  }
+  EXPECT_TRUE(heap->huge.empty());
+}
+
+TEST_F(EngineTest, AsksForNoHugePagesWherePagesDiffer) {
+  begin(32);
+  for (unsigned i = 0; i < 32; ++i) {
+    const UnitId unit = heap->add(1, Side::kNear, 1e3);
+    for (unsigned page = 0; page < 32; ++page) heap->heat_page(unit + page, 1e4);
+  }
+  run(60);
+  EXPECT_TRUE(heap->huge.empty());
+}
+
 TEST_F(EngineTest, NamesTheHottestContexts) {
   begin(8);
   for (unsigned i = 0; i < 64; ++i) heap->add(i % 4 ? 1 : 2, Side::kFar, i % 4 ? 1e2 : 1e6);

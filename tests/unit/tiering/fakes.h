@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "bench/tiering/heap.h"
@@ -101,8 +102,10 @@ class FakeHeap : public Heap {
     whole_[unit / kIdsPerUnit].part_bytes = bytes;
     ++splits;
   }
+  void ask_huge(ClassId id) override { huge.insert(id); }
 
   uint64_t moved_bytes = 0, moves = 0, refused = 0, leans = 0, assigns = 0, splits = 0;
+  std::set<ClassId> huge;
 
  private:
   static constexpr uintptr_t kBase = uintptr_t{1} << 40;
