@@ -65,18 +65,17 @@ inline size_t naturally_aligned(size_t alignment, size_t size) {
   return alignment <= most ? rounded : SIZE_MAX;
 }
 
-// The block on top of the bin for that size, if it is aligned: always where the alignment is
-// natural, and else when it was allocated so.
+// The block on top of the bin, if it is aligned: always where the alignment is natural, and else
+// when it was allocated so.
 template <typename Miss>
-inline void* pop_aligned_or(Cache* cache, size_t alignment, size_t rounded, Miss miss) {
-  Bin& bin = cache->bins[cached_class(rounded)];
-  void** top = bin.top;
-  if (__builtin_expect(top == bin.base, 0)) return miss();
+inline void* pop_aligned_or(Bin* bin, size_t alignment, Miss miss) {
+  void** top = bin->top;
+  if (__builtin_expect(top == bin->base, 0)) return miss();
   void* block = top[-1];
   if (__builtin_expect((reinterpret_cast<uintptr_t>(block) & (alignment - 1)) != 0, 0)) {
     return miss();
   }
-  bin.top = top - 1;
+  bin->top = top - 1;
   return block;
 }
 
@@ -87,7 +86,7 @@ inline void* allocate_aligned_or(size_t alignment, size_t size, PlacementId plac
   if (__builtin_expect(rounded > kMaxCachedSize, 0)) return miss();
   Cache* cache = existing_cache(placement);
   if (__builtin_expect(cache == nullptr, 0)) return miss();
-  return pop_aligned_or(cache, alignment, rounded, miss);
+  return pop_aligned_or(&cache->bins[cached_class(rounded)], alignment, miss);
 }
 
 // A block to its bin of `cache`. `miss()` is what remains to be done when the bin has no room.

@@ -98,8 +98,16 @@ inline void* allocate_zeroed(size_t size, const void* caller) {
 // `alignment` is a power of two.
 template <typename Miss>
 inline void* allocate_aligned_or(size_t alignment, size_t size, Miss miss) {
-  if (!gate_open()) return miss();
-  return alloc::allocate_aligned_or(alignment, size, alloc::kDefaultPlacement, miss);
+  if (gate_open()) {
+    return alloc::allocate_aligned_or(alignment, size, alloc::kDefaultPlacement, miss);
+  }
+  const size_t rounded = alloc::rounded_to(alignment, size);
+  if (__builtin_expect(rounded > alloc::kMaxCachedSize, 0)) return miss();
+  // Rules decide by the bytes that were asked for.
+  const unsigned size_class = alloc::cached_class(rounded);
+  alloc::Bin* bin = alloc::thread_state.routed[size_class];
+  if (bin == nullptr || alloc::cached_class(size) != size_class) return miss();
+  return alloc::pop_aligned_or(bin, alignment, miss);
 }
 
 inline void* allocate_aligned(size_t alignment, size_t size, const void* caller) {
