@@ -27,15 +27,14 @@ __attribute__((always_inline)) inline void* pop_or(Bin* bin, Miss miss) {
 // A block of a class from its bin in the default placement's cache.
 template <typename Miss>
 __attribute__((always_inline)) inline void* pop_default_or(unsigned size_class, Miss miss) {
-  return pop_or(&thread_state.main.bins[size_class], miss);
+  return pop_or(&thread_state.main.bin(size_class), miss);
 }
 
 template <typename Miss>
 inline void* allocate_placed_or(size_t size, PlacementId placement, Miss miss) {
   if (__builtin_expect(size <= kMaxCachedSize, 1)) {
     Cache* cache = existing_cache(placement);
-    if (__builtin_expect(cache != nullptr, 1))
-      return pop_or(&cache->bins[cached_class(size)], miss);
+    if (__builtin_expect(cache != nullptr, 1)) return pop_or(&cache->bin(cached_class(size)), miss);
   }
   return miss();
 }
@@ -86,15 +85,16 @@ inline void* allocate_aligned_or(size_t alignment, size_t size, PlacementId plac
   if (__builtin_expect(rounded > kMaxCachedSize, 0)) return miss();
   Cache* cache = existing_cache(placement);
   if (__builtin_expect(cache == nullptr, 0)) return miss();
-  return pop_aligned_or(&cache->bins[cached_class(rounded)], alignment, miss);
+  return pop_aligned_or(&cache->bin(cached_class(rounded)), alignment, miss);
 }
 
 // A block to its bin of `cache`. `miss()` is what remains to be done when the bin has no room.
 template <typename Miss>
 [[gnu::always_inline]] inline void push_or(Cache* cache, void* block, Miss miss) {
-  const unsigned size_class = page_mark(reinterpret_cast<uintptr_t>(block)) - 1;
-  if (__builtin_expect(size_class >= kCachedClasses, 0)) return miss();
-  Bin& bin = cache->bins[size_class];
+  // No mark, 0, has a bin as well, which never has room.
+  const size_t mark = page_mark(reinterpret_cast<uintptr_t>(block));
+  if (__builtin_expect(mark > kCachedClasses, 0)) return miss();
+  Bin& bin = cache->by_mark[mark];
   void** top = bin.top;
   if (__builtin_expect(top >= bin.limit, 0)) return miss();
   bin.top = top + 1;

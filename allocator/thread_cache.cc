@@ -110,7 +110,7 @@ std::atomic<bool> may_begin{false};  // the key is there, and thread caches are 
 CacheMemory* memory_of(const Cache& cache) { return reinterpret_cast<CacheMemory*>(cache.notes); }
 
 Bin* bin_of(Cache* cache, unsigned size_class) {
-  if (size_class < kCachedClasses) return &cache->bins[size_class];
+  if (size_class < kCachedClasses) return &cache->bin(size_class);
   return &memory_of(*cache)->large[size_class - kCachedClasses];
 }
 
@@ -122,6 +122,7 @@ bool set_up_bins(Cache* cache) {
   if (memory == nullptr) return false;
   memset(memory->notes, 0, sizeof memory->notes);
   cache->notes = memory->notes;
+  cache->by_mark[0] = {};
   for (unsigned i = 0; i < kBinClasses; ++i) {
     Bin& bin = *bin_of(cache, i);
     bin.base = bin.top = bin.limit = memory->slots + kLayout.brief[i];

@@ -28,8 +28,10 @@ struct BinNotes;
 // Bins of the larger classes lie apart: thread-local memory is scarce where a library is loaded
 // late.
 struct Cache {
-  Bin bins[kCachedClasses];
-  BinNotes* notes;  // per class; null before the cache is set up
+  Bin by_mark[1 + kCachedClasses];  // by page mark (region.h); nothing has the mark of the first
+  BinNotes* notes;                  // per class; null before the cache is set up
+
+  Bin& bin(unsigned size_class) { return by_mark[size_class + 1]; }
 };
 
 enum class ThreadPhase : uint8_t { kFresh = 0, kLive, kGone };

@@ -146,7 +146,7 @@ __attribute__((destructor)) void on_unload() { finish(); }
 void remember_route(size_t size, alloc::PlacementId placement) {
   const unsigned size_class = alloc::cached_class(size);
   alloc::Cache* cache = alloc::cache_for(placement);
-  if (cache != nullptr) alloc::thread_state.routed[size_class] = &cache->bins[size_class];
+  if (cache != nullptr) alloc::thread_state.routed[size_class] = &cache->bin(size_class);
 }
 
 // The hit path asks the table of sites at once where there are no rules.

@@ -78,8 +78,16 @@ HeapUse heap_use() {
 
 using hms::entry::ErrnoKeeper;
 
+// As allocate(), but the return address is not looked up before it is needed.
 HMS_ENTRY void* malloc(size_t size) {
-  return hms::entry::allocate(size, __builtin_return_address(0));
+  using hms::entry::allocate_or;
+  const auto unknown = [=](unsigned size_class) __attribute__((always_inline)) {
+    return hms::entry::allocate_routed(size, __builtin_return_address(0), size_class);
+  };
+  const auto miss = [=]() __attribute__((always_inline)) {
+    return hms::entry::allocate_slow(size, __builtin_return_address(0));
+  };
+  return allocate_or(size, unknown, miss);
 }
 
 HMS_ENTRY void free(void* block) { hms::entry::release(block); }

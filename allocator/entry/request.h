@@ -68,7 +68,7 @@ inline void* allocate_routed_or(size_t size, unsigned size_class, const void* ca
   }
   alloc::Cache* cache = alloc::existing_cache(placement);
   if (__builtin_expect(cache == nullptr, 0)) return miss();
-  return alloc::pop_or(&cache->bins[size_class], miss);
+  return alloc::pop_or(&cache->bin(size_class), miss);
 }
 // The same with allocate_slow() for the misses. Out of line: the hit path stays small.
 void* allocate_routed(size_t size, const void* caller, unsigned size_class);
@@ -118,7 +118,7 @@ inline void* allocate_aligned(size_t alignment, size_t size, const void* caller)
 // With the gate closed: true if rules would put a block of this class where this one is.
 inline bool routed_here(uintptr_t address, unsigned size_class) {
   alloc::Cache* home = alloc::existing_cache(alloc::region.free_to[alloc::window_of(address)]);
-  return home != nullptr && &home->bins[size_class] == alloc::thread_state.routed[size_class];
+  return home != nullptr && &home->bin(size_class) == alloc::thread_state.routed[size_class];
 }
 
 // True if realloc has nothing to do: the block is of the class of that size, and without rules it
@@ -134,7 +134,7 @@ inline bool routed_here(uintptr_t address, unsigned size_class) {
 
 // Where a block goes that gets another size: with rules, they decide by that. Null: not known here.
 inline alloc::Bin* bin_for_resized(alloc::Cache* home, unsigned size_class) {
-  if (gate_open()) return &home->bins[size_class];
+  if (gate_open()) return &home->bin(size_class);
   return alloc::thread_sites.first == nullptr ? alloc::thread_state.routed[size_class] : nullptr;
 }
 
@@ -148,7 +148,7 @@ inline alloc::Bin* bin_for_resized(alloc::Cache* home, unsigned size_class) {
   if (old_class >= alloc::kCachedClasses || old_class == new_class) return nullptr;
   alloc::Cache* cache = alloc::existing_cache(alloc::region.free_to[alloc::window_of(address)]);
   if (cache == nullptr) return nullptr;
-  alloc::Bin& from = cache->bins[old_class];
+  alloc::Bin& from = cache->bin(old_class);
   alloc::Bin* to = bin_for_resized(cache, new_class);
   if (to == nullptr || to->top == to->base || from.top >= from.limit) return nullptr;
   void* moved = *--to->top;

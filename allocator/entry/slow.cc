@@ -80,7 +80,7 @@ void* take_for_site(size_t alignment, size_t size, const void* caller) {
   alloc::SiteSlot* slot = alloc::find_site(alloc::thread_sites.first, caller, stack);
   const size_t rounded = alloc::rounded_to(alignment, size);
   if (slot == nullptr || rounded > alloc::kMaxCachedSize) return nullptr;
-  void* block = alloc::pop_aligned_or(&slot->cache->bins[alloc::cached_class(rounded)], alignment,
+  void* block = alloc::pop_aligned_or(&slot->cache->bin(alloc::cached_class(rounded)), alignment,
                                       [] { return nullptr; });
   if (block == nullptr) return nullptr;
   alloc::thread_sites.stack = 0;

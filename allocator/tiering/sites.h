@@ -72,7 +72,7 @@ inline uint64_t stack_depth(uintptr_t stack) {
 // A block for a slot that holds the key.
 template <typename Miss>
 [[gnu::always_inline]] inline void* pop_for_site_or(SiteSlot& slot, size_t size, Miss miss) {
-  Bin& bin = slot.cache->bins[cached_class(size)];
+  Bin& bin = slot.cache->bin(cached_class(size));
   void** top = bin.top;
   if (__builtin_expect(top == bin.base, 0)) return miss();
   slot.tally += size + kOneAllocation;

@@ -2,10 +2,11 @@
  * for a pair, the slower of the threads. Unmodified standard OpenMP, so that the same binary
  * measures the stock runtime (as it is) and libhms_omp (under `hms run --omp`). The kinds take
  * turns, round by round, because machines change their pace. `calls` is what remains when the two
- * functions do nothing: no allocator can be faster.
+ * functions, of a shared library as omp_alloc's is, do nothing: no allocator can be faster.
  *
  *   pair [KIND|all [THREADS [ROUNDS]]]   KIND: the median as a number; all: a table */
 #include <omp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,14 +17,9 @@ static const char* const kNames[kKinds] = {"malloc", "default", "null", "own", "
 static omp_allocator_handle_t handles[kKinds];
 static double took[kKinds][kMaxRounds];
 
-static void* get_nothing(size_t bytes, omp_allocator_handle_t h) {
-  (void)bytes, (void)h;
-  return handles;
-}
-static void give_nothing(void* p, omp_allocator_handle_t h) { (void)p, (void)h; }
-/* Called through memory, as functions of shared libraries are. */
-static void* (*volatile get)(size_t, omp_allocator_handle_t) = get_nothing;
-static void (*volatile give)(void*, omp_allocator_handle_t) = give_nothing;
+/* nothing.c */
+void* bench_get_nothing(size_t bytes, uintptr_t allocator);
+void bench_give_nothing(void* block, uintptr_t allocator);
 
 /* Without the barrier compilers drop the pair. */
 #define PAIRS(get_one, give_back)                \
@@ -43,7 +39,7 @@ static double round_of(int kind, omp_allocator_handle_t h, int threads) {
         PAIRS(malloc(kBytes), free(p))
         break;
       case kKinds - 1:
-        PAIRS(get(kBytes, h), give(p, h))
+        PAIRS(bench_get_nothing(kBytes, (uintptr_t)h), bench_give_nothing(p, (uintptr_t)h))
         break;
       default:
         PAIRS(omp_alloc(kBytes, h), omp_free(p, h))

@@ -383,7 +383,7 @@ TEST(Slab, ARefillThatReclaimsStaysWithinTheBin) {
       void* block = blocks.add(allocate(16, id));
       ASSERT_NE(block, nullptr);
       ASSERT_TRUE(distinct.insert(block).second) << "handed out twice";
-      bin = &existing_cache(id)->bins[0];
+      bin = &existing_cache(id)->bin(0);
       ASSERT_LE(bin->top, bin->limit) << "after " << i << " blocks";
     }
     blocks.release();
