@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/topology_view.h"
-#include "runtime/placement/placement.h"
+#include "runtime/support/size.h"
 #include "runtime/topology/units.h"
 
 namespace hms::cli {

@@ -9,7 +9,7 @@
 #include "cli/command.h"
 #include "cli/profile_file.h"
 #include "cli/profile_view.h"
-#include "runtime/placement/placement.h"
+#include "runtime/support/size.h"
 
 namespace hms::cli {
 namespace {

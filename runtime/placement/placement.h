@@ -56,7 +56,4 @@ Result<Placement> parse_placement(const std::string& spec, const topology::Topol
 // True if the spec can only be resolved with a topology (names, attributes).
 bool placement_needs_topology(const std::string& spec);
 
-// "512M", "1.5GiB", "4096": bytes, binary multiples.
-Result<uint64_t> parse_size(const std::string& text);
-
 }  // namespace hms

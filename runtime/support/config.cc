@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "runtime/placement/placement.h"
+#include "runtime/support/size.h"
 
 namespace hms {
 namespace {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "runtime/placement/placement.h"
 #include "runtime/support/os.h"
+#include "runtime/support/size.h"
 #include "runtime/topology/tree.h"
 
 namespace hms::topology {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "runtime/placement/placement.h"
+#include "runtime/support/size.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto bytes = hms::parse_size(std::string(reinterpret_cast<const char*>(data), size));

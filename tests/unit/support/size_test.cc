@@ -1,7 +1,7 @@
 // parse_size: exact bytes, and messages that name the input.
 #include <gtest/gtest.h>
 
-#include "runtime/placement/placement.h"
+#include "runtime/support/size.h"
 
 namespace hms {
 namespace {

@@ -1,12 +1,10 @@
-// parse_size: sizes as people write them, exactly.
+// See size.h.
 //
 // Integer arithmetic throughout: a quota of "0.1T" must mean the same bytes on every machine, which
 // floating point does not promise.
-#include <cctype>
-#include <cstdint>
-#include <string>
+#include "runtime/support/size.h"
 
-#include "runtime/placement/placement.h"
+#include <cctype>
 
 namespace hms {
 namespace {
