@@ -35,14 +35,19 @@ Account* make_default() {
   return account;
 }
 
+void set_capacity(Account* account, uint64_t bytes) {
+  account->capacity.store(bytes, std::memory_order_relaxed);
+  account->counters->capacity.store(bytes, std::memory_order_relaxed);
+}
+
 // Under the lock.
 Account* make(const TargetRef& target) {
   size_t index = used.load(std::memory_order_relaxed);
   if (index == kMaxAccounts) return nullptr;
   Account* account = &accounts[index];
   account->known.store(new TargetRef(target), std::memory_order_release);
-  account->capacity.store(target.capacity, std::memory_order_relaxed);
   account->counters = stats_target(target.key.c_str(), target.node, target.emulated);
+  set_capacity(account, target.capacity);
   used.store(index + 1, std::memory_order_release);
   return account;
 }
@@ -89,7 +94,7 @@ Account* account_for(const TargetRef& target) {
     account->counters->node = target.node;
     account->counters->emulated = target.emulated ? 1 : 0;
   }
-  account->capacity.store(target.capacity, std::memory_order_relaxed);
+  set_capacity(account, target.capacity);
   return account;
 }
 

@@ -20,6 +20,8 @@ ordered_json target_json(const TargetStats& t) {
   out["node"] = t.node >= 0 ? ordered_json(t.node) : ordered_json(nullptr);
   out["emulated"] = t.emulated;
   out["quota_bytes"] = t.quota != UINT64_MAX ? ordered_json(t.quota) : ordered_json(nullptr);
+  out["capacity_bytes"] =
+      t.capacity != UINT64_MAX ? ordered_json(t.capacity) : ordered_json(nullptr);
   out["allocated_bytes"] = t.allocated;
   out["freed_bytes"] = t.freed;
   out["live_bytes"] = t.live;

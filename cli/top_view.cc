@@ -167,6 +167,11 @@ std::string target_row(const TargetStats& t, bool all, const TopState& state, in
     limit = node->second;
     limit_of = t.emulated ? " (node)" : "";
   }
+  // Of an emulated target each process has its own.
+  if (!all && t.emulated && t.capacity != UINT64_MAX) {
+    limit = t.capacity;
+    limit_of = "";
+  }
   if (!all && t.quota != UINT64_MAX && (limit == 0 || t.quota < limit)) {
     limit = t.quota;
     limit_of = " (quota)";

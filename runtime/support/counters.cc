@@ -179,7 +179,7 @@ struct KeptTarget {
   char key[sizeof(TargetCounters::key)];
   int32_t node;
   uint32_t emulated;
-  uint64_t quota, charged, live;
+  uint64_t quota, capacity, charged, live;
 };
 
 KeptTarget kept(const TargetCounters& t) {
@@ -188,6 +188,7 @@ KeptTarget kept(const TargetCounters& t) {
   k.node = t.node;
   k.emulated = t.emulated;
   k.quota = t.quota.load(std::memory_order_relaxed);
+  k.capacity = t.capacity.load(std::memory_order_relaxed);
   k.charged = t.charged.load(std::memory_order_relaxed);
   k.live = t.inherited.load(std::memory_order_relaxed) +
            t.allocated.load(std::memory_order_relaxed) - t.freed.load(std::memory_order_relaxed);
@@ -200,6 +201,7 @@ void restore(TargetCounters* t, const KeptTarget& k) {
   t->node = k.node;
   t->emulated = k.emulated;
   t->quota.store(k.quota, std::memory_order_relaxed);
+  t->capacity.store(k.capacity, std::memory_order_relaxed);
   t->charged.store(k.charged, std::memory_order_relaxed);
   t->charged_peak.store(k.charged, std::memory_order_relaxed);
   t->inherited.store(k.live, std::memory_order_relaxed);
@@ -313,6 +315,7 @@ TargetCounters* stats_target(const char* key, int node, bool emulated) {
     t->node = last ? -1 : node;
     t->emulated = !last && emulated ? 1 : 0;
     t->quota.store(UINT64_MAX, std::memory_order_relaxed);
+    t->capacity.store(UINT64_MAX, std::memory_order_relaxed);
     t->used.store(1, std::memory_order_release);
     return t;
   }

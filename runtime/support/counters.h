@@ -43,7 +43,8 @@ struct TargetCounters {
   Counter audit_verified;   // pages found on the node that the placement asks for
   Counter audit_misplaced;  // pages found elsewhere
   Counter inherited;  // bytes live when this process was forked; live = this + allocated - freed
-  Counter reserved[7];
+  Counter capacity;  // that the process may use of it; UINT64_MAX, and 0 of older writers: not told
+  Counter reserved[6];
 };
 
 struct WindowRecord {

@@ -37,6 +37,8 @@ TargetStats read_target(const TargetCounters& t) {
   out.node = t.node >= 0 && t.node < os::kMaxNodes ? t.node : -1;
   out.emulated = t.emulated != 0;
   out.quota = t.quota.load(std::memory_order_relaxed);
+  const uint64_t capacity = t.capacity.load(std::memory_order_relaxed);
+  out.capacity = capacity != 0 ? capacity : UINT64_MAX;
   out.allocated = count(t.allocated);
   out.freed = count(t.freed);
   uint64_t ever = count(t.inherited) + out.allocated;

@@ -16,7 +16,8 @@ struct TargetStats {
   std::string key;
   int node = -1;  // -1: whatever the kernel chooses
   bool emulated = false;
-  uint64_t quota = UINT64_MAX;  // UINT64_MAX: none
+  uint64_t quota = UINT64_MAX;     // UINT64_MAX: none
+  uint64_t capacity = UINT64_MAX;  // UINT64_MAX: not told
   uint64_t allocated = 0, freed = 0, live = 0;
   uint64_t charged = 0, charged_peak = 0;
   uint64_t refused_quota = 0, refused_full = 0, refused_system = 0;  // extent requests
