@@ -330,6 +330,26 @@ HMS_API hms_status hms_set_quota(const char* target_key, uint64_t bytes);
 /* Returns cached and unused memory to the system now. */
 HMS_API void hms_trim(void);
 
+/* ---- Tiering ------------------------------------------------------------------------------------
+ *
+ * Where a process runs under tiering or a profile (hms-tiering(7)), memory is divided in a near and
+ * a far one. A program may say what it knows: hints count where blocks are born, and a wrong one is
+ * found out while it runs.
+ */
+
+/* How much blocks will be used. */
+typedef enum hms_heat { HMS_HEAT_UNKNOWN = 0, HMS_HEAT_COLD = 1, HMS_HEAT_HOT = 2 } hms_heat;
+/* Whether blocks will be freed soon. */
+typedef enum hms_life { HMS_LIFE_UNKNOWN = 0, HMS_LIFE_SHORT = 1, HMS_LIFE_LONG = 2 } hms_life;
+
+/* The placement for blocks of which that is expected, for hms_malloc and its kin. Each hint has
+ * pages of its own: hot ones are born in near memory, cold ones in far memory, as long as there is
+ * room; short-lived blocks never lie among long-lived ones. From there on tiering moves them as any
+ * others. Without tiering and profile, whatever memories there are, and for no hint at all, it is
+ * the default placement. HMS_EINVAL: no value of the enumeration. Placements live until the process
+ * ends. */
+HMS_API hms_status hms_placement_hinted(hms_heat heat, hms_life life, const hms_placement** out);
+
 /* ---- Consistency --------------------------------------------------------------------------------
  */
 
