@@ -238,6 +238,10 @@ struct Range {
   // Forgets policy; pages stay. Throws Error.
   void unbind() const { check(hms_unbind(address, length)); }
 
+  // Tiering does not move its pages from now on, or may again. Throw Error.
+  void pin() const { check(hms_tiering_pin(address, length)); }
+  void unpin() const { check(hms_tiering_unpin(address, length)); }
+
   // The policy pieces, in address order. Throws Error.
   std::vector<hms_piece> pieces() const {
     std::vector<hms_piece> out;
