@@ -200,6 +200,7 @@ class ClassHeap final : public tiering::Heap {
     Leg* leg = class_leg(id);
     leg->plan.units->huge.store(true, std::memory_order_relaxed);
     unsigned left = kHugeAtOnce;
+    LockGuard guard(move_lock());
     for_each_used_unit([leg, &left](Leg* of, UnitNumber number) {
       if (of == leg && left > 0 && make_huge(*leg, number)) --left;
     });

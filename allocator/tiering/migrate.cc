@@ -140,7 +140,7 @@ void migrate(std::vector<UnitMove>* moves, const std::vector<size_t>& answer,
   }
 }
 
-void await_moves() { LockGuard guard(one_at_a_time); }
+Mutex& move_lock() { return one_at_a_time; }
 
 // What the kernel had not moved yet is misplaced in the child, and charged where it should be.
 void settle_move_in_child() {

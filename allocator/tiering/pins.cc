@@ -78,7 +78,7 @@ bool pin(uintptr_t from, uintptr_t to) {
   ensure_started();
   if (!clip_to_region(&from, &to)) return true;
   if (!add(from, to)) return false;
-  await_moves();
+  LockGuard moves(move_lock());
   return true;
 }
 

@@ -387,7 +387,8 @@ void split_unit(Leg* leg, UnitNumber number, size_t pages) {
 }
 
 bool make_huge(const Leg& leg, UnitNumber number) {
-  if (is_limited(leg)) return false;
+  // A huge page is made by copying, which is a move to who pinned the pages.
+  if (is_limited(leg) || any_pinned(unit_start(number), unit_start(number + 1))) return false;
   Unit& unit = unit_at(number);
   {
     ShortGuard guard(unit.lock);

@@ -138,8 +138,8 @@ inline size_t part_pages(const Unit& unit) { return kUnitPages >> unit.part_shif
 // The unit is looked at in parts of so many pages, a power of two. Whole again, it is on the side
 // of most of its pages.
 void split_unit(Leg* leg, UnitNumber number, size_t pages);
-// Asks for a huge page, once, if the unit is full, in one piece and wholly near, and no quota
-// counts its pages. False: nothing was to be asked for.
+// Asks for a huge page, once, if the unit is full, in one piece and wholly near, nothing of it is
+// pinned, and no quota counts its pages. Under move_lock(). False: nothing was to be asked for.
 bool make_huge(const Leg& leg, UnitNumber number);
 
 // In a forked child, whose only thread holds no unit.

@@ -350,15 +350,15 @@ typedef enum hms_life { HMS_LIFE_UNKNOWN = 0, HMS_LIFE_SHORT = 1, HMS_LIFE_LONG 
  * ends. */
 HMS_API hms_status hms_placement_hinted(hms_heat heat, hms_life life, const hms_placement** out);
 
-/* From now on tiering does not move the pages that hold a byte of the range, until it is unpinned:
- * they stay where they are, near or far, and so does what tiering only moves as one with them (up
- * to 2 MiB). Waits until moves that go on have ended. Neither creates pages nor locks them in
- * memory; the kernel, hms_migrate and hms_realloc may still move what they move. Holds for
- * addresses, so unpin before you free. A page that other pinned bytes are on stays pinned. Works
- * before tiering starts and without it; a fork's child inherits it. Memory that is not from
- * hms_malloc or a preloaded malloc is never moved by tiering: nothing is done, HMS_OK. Length 0
- * does nothing. HMS_EINVAL: NULL, or a range beyond the end of the address space; HMS_ENOMEM: more
- * than 16384 separate ranges. */
+/* From now on tiering does not move the pages that hold a byte of the range, nor copies them into
+ * huge pages, until it is unpinned: they stay where they are, near or far, and so does what tiering
+ * only moves as one with them (up to 2 MiB). Waits until moves that go on have ended. Neither
+ * creates pages nor locks them in memory; the kernel, hms_migrate and hms_realloc may still move
+ * what they move. Holds for addresses, so unpin before you free. A page that other pinned bytes are
+ * on stays pinned. Works before tiering starts and without it; a fork's child inherits it. Memory
+ * that is not from hms_malloc or a preloaded malloc is never moved by tiering: nothing is done,
+ * HMS_OK. Length 0 does nothing. HMS_EINVAL: NULL, or a range beyond the end of the address space;
+ * HMS_ENOMEM: more than 16384 separate ranges. */
 HMS_API hms_status hms_tiering_pin(const void* address, size_t length);
 /* Takes that back, for all or a part of what was pinned; what was not stays as it is. HMS_ENOMEM:
  * the rest would be a range too many. */
