@@ -24,6 +24,22 @@ PlacementId hinted_placement(Hint hint) {
   return classes_on.load() ? make_class_of_hint(hint) : kDefaultPlacement;
 }
 
+Hint hint_of_class(tiering::ClassId id) {
+  if (id <= kAdvisedFar) return kNoHint;
+  for (unsigned hint = kNoHint + 1; hint < kHints; ++hint) {
+    if (class_of_placement(known_placement(static_cast<Hint>(hint))) == id) {
+      return static_cast<Hint>(hint);
+    }
+  }
+  return kNoHint;
+}
+
+std::string hint_text(Hint hint) {
+  static constexpr const char* kHeats[] = {"", " cold", " hot"};
+  static constexpr const char* kSpans[] = {"", " short-lived", " long-lived"};
+  return std::string("hint") + kHeats[hint / kLives] + kSpans[hint % kLives];
+}
+
 void make_early_hints() {
   const unsigned hints = met.load();
   for (unsigned hint = 0; hint < kHints; ++hint) {

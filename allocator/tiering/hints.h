@@ -7,8 +7,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "allocator/handles.h"
+#include "runtime/tiering/heap.h"
 
 namespace hms::alloc {
 
@@ -32,6 +34,11 @@ extern hms_placement hint_handles[kHints];
 inline PlacementId known_placement(Hint hint) { return id_of(&hint_handles[hint]); }
 // The same, but makes the class if it can be. May allocate.
 PlacementId hinted_placement(Hint hint);
+
+// kNoHint for classes that are none of a hint alone.
+Hint hint_of_class(tiering::ClassId id);
+// For people: "hint hot long-lived".
+std::string hint_text(Hint hint);
 
 // At the start of the classes: makes those of the hints that were met before.
 void make_early_hints();

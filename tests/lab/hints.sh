@@ -51,6 +51,8 @@ expect "what was said to be cold and is used comes near" wrong_hint_is_recovered
 look || look || fail "the auditor: $(cat "$work/differ")"
 sed 's/^/  kernel: /' "$work/audit"
 "$hms" stat --no-verify "$pid" | sed 's/^/  stat: /'
+hints_shown() { "$hms" stat --json --no-verify "$pid" | jq -r '.processes[0].tiering.contexts[].object' | grep '^hint'; }
+expect "stat names hints" hints_shown
 expect "what was said to be hot, and is, stays near" mostly 0 node0
 expect "what was said to be hot and is not used made room ($(pages_on 2 node1) pages on node 1)" \
   [ "$(pages_on 2 node1)" -ge 512 ]
