@@ -10,17 +10,13 @@
 #include "allocator/allocator.h"
 #include "allocator/fast_path.h"
 #include "allocator/guard.h"
+#include "allocator/handles.h"
 #include "allocator/mutex.h"
 #include "hms/hms.h"
 #include "runtime/placement/placement.h"
 #include "runtime/support/last_error.h"
 #include "runtime/support/log.h"
 #include "runtime/topology/c_handle.h"
-
-// A handle is the address of its entry in a table: valid for the life of the process.
-struct hms_placement {
-  hms::alloc::PlacementId id;
-};
 
 namespace hms::alloc {
 namespace {
@@ -33,10 +29,6 @@ constexpr auto make_handles() {
   return handles;
 }
 constexpr auto kHandles = make_handles();
-
-PlacementId id_of(const hms_placement* placement) {
-  return placement == nullptr ? kDefaultPlacement : placement->id;
-}
 
 void* or_error(void* block, int error) {
   if (block == nullptr) errno = error;

@@ -1,8 +1,8 @@
 // fork: the child must find no lock held by a thread that it does not have.
 //
-// Locks above jemalloc's (placements, accounts, setup, centrals, the memory about blocks) are taken
-// before the fork, in that order, before jemalloc takes its own. The carving locks, and those of
-// units, lie below jemalloc's and cannot be taken here without a deadlock; they are reset in the
+// Locks above jemalloc's (placements, accounts, setup, centrals, the memory about blocks, pins) are
+// taken before the fork, in that order, before jemalloc takes its own. The carving locks, and those
+// of units, lie below jemalloc's and cannot be taken here without a deadlock; they are reset in the
 // child instead. That is sound because carving publishes its result with its last store (leg.cc),
 // and a unit charges before it writes down what for: at worst the child has an extent charged that
 // it does not have.
@@ -18,6 +18,7 @@
 #include "allocator/region.h"
 #include "allocator/setup.h"
 #include "allocator/tiering/class_list.h"
+#include "allocator/tiering/pins.h"
 #include "allocator/tiering/units.h"
 
 namespace hms::alloc {
@@ -28,6 +29,7 @@ namespace {
 __thread unsigned depth = 0;
 
 void release() {
+  unlock_pins();
   unlock_meta();
   for_each_leg(unlock_centrals);
   setup_lock().unlock();
@@ -46,6 +48,7 @@ void before_fork() {
   setup_lock().lock();
   for_each_leg(lock_centrals);
   lock_meta();
+  lock_pins();
 }
 
 void after_fork_parent() {

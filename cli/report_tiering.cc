@@ -26,7 +26,9 @@ std::string hex(uint64_t value) {
   return text;
 }
 
+// No code begins its file: at 0 it is no place but a hint of the program.
 std::string place(const ContextStats& context) {
+  if (context.offset == 0) return context.object;
   std::string text = context.object + "+" + hex(context.offset);
   if (context.depth != 0) text += " at depth " + std::to_string(context.depth);
   return text;

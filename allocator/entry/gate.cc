@@ -173,7 +173,7 @@ void close_gate_for_classes() {
 
 bool forwarding() { return forward.load(std::memory_order_relaxed); }
 
-Choice choose(size_t size, const void* caller) {
+Choice choose(size_t size, const void* caller, alloc::Hint hint) {
   const bool ready = phase.load(std::memory_order_acquire) == Phase::kReady;
   if (inner_depth > 0 || (!ready && !may_start(caller))) {
     return {!ready && sanitizer_name() != nullptr ? Door::kEarly : Door::kPlace,
@@ -189,8 +189,10 @@ Choice choose(size_t size, const void* caller) {
   InnerScope inner;
   ErrnoKeeper keeper;
   const alloc::PlacementId id = routing::route(size, caller);
-  if (id == alloc::kDefaultPlacement && alloc::classes_started())
+  if (id == alloc::kDefaultPlacement && alloc::classes_started()) {
+    if (hint != alloc::kNoHint) return {Door::kPlace, alloc::hinted_placement(hint)};
     return choose_by_site(size, caller);
+  }
   if (routing::route_lasts(size)) remember_route(size, id);
   return {Door::kPlace, id};
 }

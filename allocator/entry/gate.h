@@ -13,6 +13,7 @@
 #include <cstddef>
 
 #include "allocator/allocator.h"
+#include "allocator/tiering/hints.h"
 
 namespace hms::entry {
 
@@ -33,8 +34,8 @@ struct Choice {
 
 // Starts the library if this is the moment, then routes. Inner requests (made by start-up or by
 // routing itself) that come here get the default placement. `caller` is the return address of the
-// entry point.
-Choice choose(size_t size, const void* caller);
+// entry point; a hint decides instead of it where tiering does.
+Choice choose(size_t size, const void* caller, alloc::Hint hint = alloc::kNoHint);
 
 // After alloc::start_classes(): plain requests that no rule claims go to classes from now on.
 void close_gate_for_classes();

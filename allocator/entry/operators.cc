@@ -1,14 +1,26 @@
-// Every replaceable C++17 allocation and deallocation function, [new.delete].
+// Every replaceable C++17 allocation and deallocation function, [new.delete], and those that take
+// a hint of heat.
 //
 // [new.delete.single]: a throwing form calls the new-handler until it succeeds or throws; a nothrow
 // form returns null where the throwing one would throw.
+//
+// The forms with a hint are an extension of tcmalloc (new_extension.h), which takes a value from 0,
+// coldest, to 255, hottest, 128 in want of a hint. Clang calls them instead of the plain ones where
+// a heap profile (-fmemory-profile-use) says so and -mllvm -optimize-hot-cold-new allows it. By
+// default it passes 1 for cold, 254 for hot, 128 for neither and 222 for what is both (LLVM,
+// SimplifyLibCalls.cpp; the names of the symbols: TargetLibraryInfo.def). What they return is
+// released by the plain operator delete.
 #include <new>
 
 #include "allocator/entry/host_cxx.h"
 #include "allocator/entry/request.h"
 
+// NOLINTNEXTLINE(bugprone-reserved-identifier): its name is part of the symbols
+enum class __hot_cold_t : uint8_t {};
+
 namespace {
 
+namespace alloc = hms::alloc;
 using hms::entry::allocate;
 using hms::entry::release;
 
@@ -86,6 +98,33 @@ inline void* new_or_null(size_t size, size_t alignment, const void* caller) {
   return __builtin_expect(block != nullptr, 1) ? block : retry_or_null(size, alignment);
 }
 
+// The outer eighths of the scale are hints: what compilers pass for "both" must not be one.
+constexpr unsigned kCold = 32, kHot = 224;
+
+inline alloc::Hint hint_of(__hot_cold_t heat) {
+  const auto value = static_cast<unsigned>(heat);
+  if (value >= kCold && value < kHot) return alloc::kNoHint;
+  return alloc::hint_of(value < kCold ? alloc::Heat::kCold : alloc::Heat::kHot,
+                        alloc::Life::kUnknown);
+}
+
+inline void* hinted_or_null(size_t size, size_t alignment, __hot_cold_t heat, const void* caller) {
+  void* block = hms::entry::allocate_hinted(alignment, size, hint_of(heat), caller);
+  return __builtin_expect(block != nullptr, 1) ? block : new_or_null(size, alignment, caller);
+}
+
+inline void* hinted_or_throw(size_t size, __hot_cold_t heat, const void* caller) {
+  void* block = hms::entry::allocate_hinted(0, size, hint_of(heat), caller);
+  return __builtin_expect(block != nullptr, 1) ? block : new_or_throw(size, caller);
+}
+
+inline void* hinted_or_throw(size_t size, std::align_val_t alignment, __hot_cold_t heat,
+                             const void* caller) {
+  const auto value = static_cast<size_t>(alignment);
+  void* block = hms::entry::allocate_hinted(value, size, hint_of(heat), caller);
+  return __builtin_expect(block != nullptr, 1) ? block : new_or_throw(size, alignment, caller);
+}
+
 inline size_t number(std::align_val_t alignment) { return static_cast<size_t>(alignment); }
 
 }  // namespace
@@ -111,6 +150,36 @@ void* operator new(size_t size, std::align_val_t alignment, const std::nothrow_t
 }
 void* operator new[](size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
   return new_or_null(size, number(alignment), HMS_CALLER);
+}
+
+// No header declares these, so nothing else makes them visible.
+#define HMS_HINTED_NEW __attribute__((visibility("default"))) void*
+
+HMS_HINTED_NEW operator new(size_t size, __hot_cold_t heat) {
+  return hinted_or_throw(size, heat, HMS_CALLER);
+}
+HMS_HINTED_NEW operator new[](size_t size, __hot_cold_t heat) {
+  return hinted_or_throw(size, heat, HMS_CALLER);
+}
+HMS_HINTED_NEW operator new(size_t size, std::align_val_t alignment, __hot_cold_t heat) {
+  return hinted_or_throw(size, alignment, heat, HMS_CALLER);
+}
+HMS_HINTED_NEW operator new[](size_t size, std::align_val_t alignment, __hot_cold_t heat) {
+  return hinted_or_throw(size, alignment, heat, HMS_CALLER);
+}
+HMS_HINTED_NEW operator new(size_t size, const std::nothrow_t&, __hot_cold_t heat) noexcept {
+  return hinted_or_null(size, 0, heat, HMS_CALLER);
+}
+HMS_HINTED_NEW operator new[](size_t size, const std::nothrow_t&, __hot_cold_t heat) noexcept {
+  return hinted_or_null(size, 0, heat, HMS_CALLER);
+}
+HMS_HINTED_NEW operator new(size_t size, std::align_val_t alignment, const std::nothrow_t&,
+                            __hot_cold_t heat) noexcept {
+  return hinted_or_null(size, number(alignment), heat, HMS_CALLER);
+}
+HMS_HINTED_NEW operator new[](size_t size, std::align_val_t alignment, const std::nothrow_t&,
+                              __hot_cold_t heat) noexcept {
+  return hinted_or_null(size, number(alignment), heat, HMS_CALLER);
 }
 
 void operator delete(void* block) noexcept { release(block); }

@@ -11,6 +11,7 @@
 #include "allocator/entry/gate.h"
 #include "allocator/fast_path.h"
 #include "allocator/routing/router.h"
+#include "allocator/tiering/hints.h"
 #include "allocator/tiering/sites.h"
 
 // Default visibility in the base symbol version: what interposes libc's and libjemalloc's names.
@@ -28,6 +29,7 @@ inline bool is_power_of_two(size_t value) { return value != 0 && (value & (value
 void* allocate_slow(size_t size, const void* caller);
 void* allocate_zeroed_slow(size_t size, const void* caller);
 void* allocate_aligned_slow(size_t alignment, size_t size, const void* caller);
+void* allocate_hinted_slow(size_t alignment, size_t size, alloc::Hint hint, const void* caller);
 void* reallocate(void* block, size_t size, const void* caller);
 void release_slow(void* block);
 size_t usable_slow(const void* block);
@@ -113,6 +115,18 @@ inline void* allocate_aligned_or(size_t alignment, size_t size, Miss miss) {
 inline void* allocate_aligned(size_t alignment, size_t size, const void* caller) {
   return allocate_aligned_or(alignment, size,
                              [=] { return allocate_aligned_slow(alignment, size, caller); });
+}
+
+// A block for a request with a hint; alignment 0: none is asked for. Null: hints count for nothing
+// here, or there is no room. The caller then asks without.
+inline void* allocate_hinted(size_t alignment, size_t size, alloc::Hint hint, const void* caller) {
+  if (hint == alloc::kNoHint || !alloc::classes_started()) return nullptr;
+  const auto miss = [=] { return allocate_hinted_slow(alignment, size, hint, caller); };
+  const alloc::PlacementId placement = alloc::known_placement(hint);
+  const bool rules = routing::active.load(std::memory_order_relaxed);
+  if (rules || placement == alloc::kDefaultPlacement) return miss();
+  return alignment == 0 ? alloc::allocate_placed_or(size, placement, miss)
+                        : alloc::allocate_aligned_or(alignment, size, placement, miss);
 }
 
 // With the gate closed: true if rules would put a block of this class where this one is.

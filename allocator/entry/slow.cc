@@ -131,6 +131,14 @@ void* allocate_aligned_slow(size_t alignment, size_t size, const void* caller) {
                  [alignment, size](Choice c) { return take_aligned(alignment, size, c); });
 }
 
+// Rules come before hints, as they come before tiering.
+void* allocate_hinted_slow(size_t alignment, size_t size, alloc::Hint hint, const void* caller) {
+  if (size > kMaxRequest) return nullptr;
+  ErrnoKeeper keeper;
+  const Choice choice = choose(size, caller, hint);
+  return alignment == 0 ? take(size, choice) : take_aligned(alignment, size, choice);
+}
+
 void* reallocate(void* block, size_t size, const void* caller) {
   if (alloc::classes_started()) alloc::thread_sites.stack = alloc::stack_pointer();
   return guarded(size, caller, [block, size](Choice c) -> void* {

@@ -35,6 +35,7 @@ struct Entry {
 };
 Entry entries[kMaxClasses];
 std::atomic<unsigned> count{0};
+std::atomic<unsigned> of_hints{0};                         // of these, made for hints
 std::atomic<uint8_t> class_plus_one[kMaxPlacements] = {};  // by placement
 
 Mutex preparing;
@@ -56,17 +57,35 @@ unsigned free_classes() {
 }
 
 // Under `preparing`.
-Status add_class() {
+Status add_class(bool taken, Side lean) {
   const unsigned id = count.load(std::memory_order_relaxed);
   model().family = kFamily + id;
   Result<PlacementId> placement = register_placement(model());
   if (!placement.ok()) return placement.status();
   entries[id].placement = placement.value();
-  entries[id].taken.store(id < kSharedClasses, std::memory_order_relaxed);
-  if (id == kAdvisedFar) class_leg(kAdvisedFar)->plan.units->lean.store(Side::kFar);
+  entries[id].taken.store(taken, std::memory_order_relaxed);
+  class_leg(static_cast<ClassId>(id))->plan.units->lean.store(lean);
   class_plus_one[placement.value()].store(static_cast<uint8_t>(id + 1), std::memory_order_release);
   count.store(id + 1, std::memory_order_release);
   return {};
+}
+
+bool more_for_contexts() { return class_count() - of_hints.load() < kContextClasses; }
+
+// Under `preparing`. Where there is no room for it, what is advised by a profile to be on that side
+// is its company.
+ClassId add_hint_class(Heat heat) {
+  const Side lean = heat == Heat::kCold ? Side::kFar : Side::kNear;
+  try {
+    if (windows_left() > kWindowsForOthers && add_class(true, lean).ok()) {
+      of_hints.fetch_add(1);
+      return static_cast<ClassId>(class_count() - 1);
+    }
+  } catch (const std::bad_alloc&) {  // as without room
+  }
+  return heat == Heat::kCold  ? kAdvisedFar
+         : heat == Heat::kHot ? kAdvisedNear
+                              : tiering::kProbation;
 }
 
 Status check_targets(const TargetRef& near, const TargetRef& far) {
@@ -124,12 +143,21 @@ ClassId take_class() {
 void mark_taken(ClassId id) { entries[id].taken.store(true, std::memory_order_relaxed); }
 
 void prepare_classes() {
-  if (free_classes() >= kPreparedClasses || class_count() == kMaxClasses) return;
+  if (free_classes() >= kPreparedClasses || !more_for_contexts()) return;
   LockGuard guard(preparing);
-  while (free_classes() < kPreparedClasses && class_count() < kMaxClasses &&
+  while (free_classes() < kPreparedClasses && more_for_contexts() &&
          windows_left() > kWindowsForOthers) {
-    if (!add_class().ok()) return;
+    if (!add_class(false, Side::kNear).ok()) return;
   }
+}
+
+PlacementId make_class_of_hint(Hint hint) {
+  LockGuard guard(preparing);
+  const PlacementId known = known_placement(hint);
+  if (known != kDefaultPlacement) return known;
+  const PlacementId made = class_placement(add_hint_class(heat_of(hint)));
+  set_id(&hint_handles[hint], made);
+  return made;
 }
 
 void lock_preparing() { preparing.lock(); }
@@ -152,12 +180,13 @@ Result<tiering::Heap*> start_classes(const TargetRef& near, const TargetRef& far
     model().spread = Spread::kUnits;
     model().spec = near.key + " | " + far.key;
     for (unsigned i = 0; i < kSharedClasses; ++i) {
-      Status added = add_class();
+      Status added = add_class(true, i == kAdvisedFar ? Side::kFar : Side::kNear);
       if (!added.ok()) return added;
     }
   }
   prepare_classes();
-  classes_on.store(true, std::memory_order_release);
+  classes_on.store(true);
+  make_early_hints();
   return class_heap();
 }
 

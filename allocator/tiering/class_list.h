@@ -5,6 +5,7 @@
 
 #include "allocator/placements.h"
 #include "allocator/tiering/classes.h"
+#include "allocator/tiering/hints.h"
 
 namespace hms::alloc {
 
@@ -25,6 +26,9 @@ tiering::ClassId first_class(tiering::ContextId id, bool fresh);
 // A class that nobody has, now taken; kNoClass if none is prepared.
 tiering::ClassId take_class();
 void mark_taken(tiering::ClassId id);
+// The class of a hint, made if there is none; one that several share where there is no room for
+// another. Allocates; not under any lock of the allocator.
+PlacementId make_class_of_hint(Hint hint);
 // Registers some more, if few are left. Allocates; not under any lock of the allocator.
 void prepare_classes();
 

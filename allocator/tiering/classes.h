@@ -15,7 +15,9 @@
 namespace hms::alloc {
 
 // Room for them in windows and placements is shared with the program's own.
-inline constexpr unsigned kMaxClasses = 48;
+inline constexpr unsigned kContextClasses = 48;
+inline constexpr unsigned kHintClasses = 8;
+inline constexpr unsigned kMaxClasses = kContextClasses + kHintClasses;
 
 // Divides the heap between two targets from now on. Once per process; its threads may run already.
 // The heap lives until the process ends. Both may be the same target: contexts and classes are then

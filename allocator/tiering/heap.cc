@@ -8,6 +8,7 @@
 #include "allocator/region.h"
 #include "allocator/tiering/class_list.h"
 #include "allocator/tiering/migrate.h"
+#include "allocator/tiering/pins.h"
 #include "runtime/support/os_files.h"
 
 namespace hms::alloc {
@@ -56,12 +57,12 @@ void for_each_used_unit(Visit visit) {
 }
 
 // Under the lock of the unit: as one, or in parts.
-void list_parts(UnitNumber number, ClassId id, int64_t now, std::vector<UnitView>* out) {
+void list_parts(UnitNumber number, ClassId id, const UnitPages& pinned, int64_t now,
+                std::vector<UnitView>* out) {
   const Unit& unit = unit_at(number);
   Side side = Side::kNear;
   if (!side_of_unit(unit, &side)) return;
   const bool lately = unit.stuck_at != 0 && now - unit.stuck_at < kStuckNanoseconds;
-  const bool pinned = unit.pinned.load(std::memory_order_relaxed);
   const size_t part = part_pages(unit);
   for (size_t first = 0; first < kUnitPages; first += part) {
     const size_t committed = unit.committed.within(first, first + part).count();
@@ -69,7 +70,8 @@ void list_parts(UnitNumber number, ClassId id, int64_t now, std::vector<UnitView
     const size_t far = unit.far.within(first, first + part).count();
     // Whole units are where they were sent, also if some pages stayed.
     if (part < kUnitPages) side = 2 * far > committed ? Side::kFar : Side::kNear;
-    const bool stuck = pinned || (lately && unit.stuck.within(first, first + part).any());
+    const bool stuck = pinned.within(first, first + part).any() ||
+                       (lately && unit.stuck.within(first, first + part).any());
     out->push_back({static_cast<UnitId>(number * kUnitPages + first),
                     unit_start(number) + first * os::kPageSize,
                     static_cast<uint32_t>(part * os::kPageSize),
@@ -141,8 +143,9 @@ class ClassHeap final : public tiering::Heap {
     const int64_t now = now_nanoseconds();
     for_each_used_unit([out, now](Leg* leg, UnitNumber number) {
       const ClassId id = class_of_placement(leg->plan.placement);
+      const UnitPages pinned = pinned_pages(number);
       ShortGuard guard(unit_at(number).lock);
-      list_parts(number, id, now, out);
+      list_parts(number, id, pinned, now, out);
     });
   }
 
@@ -197,6 +200,7 @@ class ClassHeap final : public tiering::Heap {
     Leg* leg = class_leg(id);
     leg->plan.units->huge.store(true, std::memory_order_relaxed);
     unsigned left = kHugeAtOnce;
+    LockGuard guard(move_lock());
     for_each_used_unit([leg, &left](Leg* of, UnitNumber number) {
       if (of == leg && left > 0 && make_huge(*leg, number)) --left;
     });

@@ -140,6 +140,8 @@ void migrate(std::vector<UnitMove>* moves, const std::vector<size_t>& answer,
   }
 }
 
+Mutex& move_lock() { return one_at_a_time; }
+
 // What the kernel had not moved yet is misplaced in the child, and charged where it should be.
 void settle_move_in_child() {
   one_at_a_time.reset();

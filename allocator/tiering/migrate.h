@@ -12,5 +12,7 @@ namespace hms::alloc {
 // many pages at once as it takes well: what it does for each call costs more than many pages.
 void migrate(std::vector<UnitMove>* moves, const std::vector<size_t>& answer,
              std::vector<tiering::Moved>* moved);
+// Held while pages move, or are copied: who has it knows that none does.
+Mutex& move_lock();
 
 }  // namespace hms::alloc

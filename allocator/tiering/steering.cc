@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <exception>
 
+#include "allocator/leg.h"
+#include "allocator/tiering/class_list.h"
 #include "runtime/support/log.h"
 #include "runtime/support/os_sampling.h"
 #include "runtime/tiering/movers.h"
@@ -221,23 +223,48 @@ void Steering::show(const Report& report) {
   show_contexts(report);
 }
 
+// Places and hints, whose blocks may come from any place; both lists have the hottest first.
 void Steering::show_contexts(const Report& report) {
   size_t shown = 0;
+  size_t at = 0;
+  const auto show_hints_from = [&](double share) {
+    for (; at < report.classes.size() && report.classes[at].share >= share; ++at) {
+      if (shown < kStatsContexts && show_hint(report.classes[at], &page_.contexts[shown])) ++shown;
+    }
+  };
   for (const tiering::ContextLine& line : report.contexts) {
-    tiering::StableKey key;
-    if (shown == kStatsContexts || line.share < kShareShown) break;
-    if (!keys_.key_of(line.id, &key) || key.count == 0) continue;
-    const bool named = key.frames[0].object != tiering::kGeneratedCode;
-    const std::string path = named ? keys_.objects().at(key.frames[0].object).path : "";
-    ContextCounters& out = page_.contexts[shown++];
-    set_text(out.object, named ? path.substr(path.rfind('/') + 1) : "generated");
-    set(out.offset, key.frames[0].offset);
-    set(out.depth, tiering::depth_of(contexts_.at(line.id).key.load(std::memory_order_relaxed)));
-    set(out.share, line.share, kMillion);
-    set(out.allocated, line.allocated);
-    set(out.class_id, line.class_id);
+    if (line.share < kShareShown) break;
+    show_hints_from(line.share);
+    if (shown < kStatsContexts && show_place(line, &page_.contexts[shown])) ++shown;
   }
+  show_hints_from(kShareShown);
   for (; shown < kStatsContexts; ++shown) page_.contexts[shown].object[0] = '\0';
+}
+
+bool Steering::show_place(const tiering::ContextLine& line, ContextCounters* out) const {
+  tiering::StableKey key;
+  if (!keys_.key_of(line.id, &key) || key.count == 0) return false;
+  const bool named = key.frames[0].object != tiering::kGeneratedCode;
+  const std::string path = named ? keys_.objects().at(key.frames[0].object).path : "";
+  set_text(out->object, named ? path.substr(path.rfind('/') + 1) : "generated");
+  set(out->offset, key.frames[0].offset);
+  set(out->depth, tiering::depth_of(contexts_.at(line.id).key.load(std::memory_order_relaxed)));
+  set(out->share, line.share, kMillion);
+  set(out->allocated, line.allocated);
+  set(out->class_id, line.class_id);
+  return true;
+}
+
+bool Steering::show_hint(const tiering::ClassLine& line, ContextCounters* out) {
+  const Hint hint = hint_of_class(line.id);
+  if (hint == kNoHint) return false;
+  set_text(out->object, hint_text(hint));
+  set(out->offset, uint64_t{0});
+  set(out->depth, uint64_t{0});
+  set(out->share, line.share, kMillion);
+  set(out->allocated, class_leg(line.id)->plan.units->allocated.load(std::memory_order_relaxed));
+  set(out->class_id, line.id);
+  return true;
 }
 
 }  // namespace hms::alloc

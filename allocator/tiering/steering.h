@@ -41,6 +41,8 @@ class Steering {
   double pause(double now, const tiering::Report& report);
   void show(const tiering::Report& report);
   void show_contexts(const tiering::Report& report);
+  bool show_place(const tiering::ContextLine& line, ContextCounters* out) const;
+  static bool show_hint(const tiering::ClassLine& line, ContextCounters* out);
   double end(const char* why);
 
   const tiering::ContextTable& contexts_;

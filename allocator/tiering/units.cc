@@ -5,6 +5,7 @@
 
 #include "allocator/leg.h"
 #include "allocator/region.h"
+#include "allocator/tiering/pins.h"
 #include "runtime/support/counters.h"
 #include "runtime/support/log.h"
 
@@ -312,9 +313,11 @@ void count_in_units(Leg* leg, uintptr_t block, int64_t bytes) {
 bool begin_move(UnitMove* move) {
   UnitPlan& plan = *move->leg->plan.units;
   Unit& unit = unit_at(move->unit);
+  const uintptr_t start = unit_start(move->unit) + move->first_page * os::kPageSize;
+  if (any_pinned(start, start + move->part * os::kPageSize)) return false;
   ShortGuard guard(unit.lock);
   Side now = move->side;
-  if (!side_of_unit(unit, &now) || unit.pinned.load(kRelaxed)) return false;
+  if (!side_of_unit(unit, &now)) return false;
   UnitPages elsewhere;
   for (unsigned i = 0; i < UnitPages::kWords; ++i) {
     const uint64_t there = move->side == Side::kFar ? unit.far.words[i] : ~unit.far.words[i];
@@ -384,7 +387,8 @@ void split_unit(Leg* leg, UnitNumber number, size_t pages) {
 }
 
 bool make_huge(const Leg& leg, UnitNumber number) {
-  if (is_limited(leg)) return false;
+  // A huge page is made by copying, which is a move to who pinned the pages.
+  if (is_limited(leg) || any_pinned(unit_start(number), unit_start(number + 1))) return false;
   Unit& unit = unit_at(number);
   {
     ShortGuard guard(unit.lock);

@@ -59,7 +59,6 @@ struct alignas(64) Unit {
   uint16_t moving;               // moves of its pages that are going on: it keeps its side
   uint8_t part_shift;            // it is looked at in parts of kUnitBytes >> part_shift
   std::atomic<bool> broken_up;   // no huge page is left of it
-  std::atomic<bool> pinned;      // by the user
   std::atomic<bool> asked_huge;  // the kernel was asked for a huge page
   int64_t stuck_at;              // when the kernel last refused pages (monotonic ns), 0: never
   std::atomic<uint64_t> state;   // bytes handed out << kLiveShift | side + 1, 0 there: unborn
@@ -125,8 +124,8 @@ struct UnitMove {
   UnitPages pages;  // committed, and charged to the other side before
   UnitPages stuck;  // of these: the kernel would not move them
 };
-// Charges the pages to the side as well; fills `pages`. False: no room there, or the unit is not to
-// be moved. The first step of three.
+// Charges the pages to the side as well; fills `pages`. False: no room there, or the part is pinned
+// (pins.h). The first step of three.
 bool begin_move(UnitMove* move);
 // The unit, if the move is of a whole one: tells the kernel where its future pages belong. A part:
 // breaks up the huge page.
@@ -139,8 +138,8 @@ inline size_t part_pages(const Unit& unit) { return kUnitPages >> unit.part_shif
 // The unit is looked at in parts of so many pages, a power of two. Whole again, it is on the side
 // of most of its pages.
 void split_unit(Leg* leg, UnitNumber number, size_t pages);
-// Asks for a huge page, once, if the unit is full, in one piece and wholly near, and no quota
-// counts its pages. False: nothing was to be asked for.
+// Asks for a huge page, once, if the unit is full, in one piece and wholly near, nothing of it is
+// pinned, and no quota counts its pages. Under move_lock(). False: nothing was to be asked for.
 bool make_huge(const Leg& leg, UnitNumber number);
 
 // In a forked child, whose only thread holds no unit.

@@ -21,6 +21,9 @@ module hms
   integer(c_int), parameter, public :: hms_by_bandwidth = 0, hms_by_latency = 1, hms_by_capacity = 2, &
       hms_by_locality = 3
   integer(c_int), parameter, public :: hms_strict = 1
+  ! hms_heat, hms_life
+  integer(c_int), parameter, public :: hms_heat_unknown = 0, hms_heat_cold = 1, hms_heat_hot = 2
+  integer(c_int), parameter, public :: hms_life_unknown = 0, hms_life_short = 1, hms_life_long = 2
   ! an hms_id; no kind of Fortran has no sign, ids stay far below 2**31
   integer, parameter, public :: hms_id_kind = c_int32_t
 
@@ -59,7 +62,8 @@ module hms
   public :: hms_version, hms_message, hms_string, hms_topology_load, hms_topology_free, hms_topology_count, &
       hms_topology_at, hms_topology_find_key, hms_target_get, hms_path_cost, hms_find, hms_bind, hms_migrate, &
       hms_unbind, hms_residency, hms_placement_get, hms_placement_of, hms_malloc, hms_calloc, hms_aligned_alloc, &
-      hms_realloc, hms_free, hms_usable_size, hms_target_of, hms_set_quota, hms_trim
+      hms_realloc, hms_free, hms_usable_size, hms_target_of, hms_set_quota, hms_trim, hms_placement_hinted, &
+      hms_tiering_pin, hms_tiering_unpin
 
   interface
     integer(c_int) function hms_version() bind(c)
@@ -151,6 +155,21 @@ module hms
       integer(c_size_t), value :: target_count
       integer(c_int), value :: flags
       type(c_ptr), intent(out) :: placement
+    end function
+    integer(c_int) function hms_placement_hinted(heat, life, placement) bind(c)
+      import :: c_int, c_ptr
+      integer(c_int), value :: heat, life
+      type(c_ptr), intent(out) :: placement
+    end function
+    integer(c_int) function hms_tiering_pin(address, length) bind(c)
+      import :: c_int, c_size_t, c_ptr
+      type(c_ptr), value :: address
+      integer(c_size_t), value :: length
+    end function
+    integer(c_int) function hms_tiering_unpin(address, length) bind(c)
+      import :: c_int, c_size_t, c_ptr
+      type(c_ptr), value :: address
+      integer(c_size_t), value :: length
     end function
     type(c_ptr) function hms_malloc(size, placement) bind(c)
       import :: c_ptr, c_size_t

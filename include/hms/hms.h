@@ -330,6 +330,40 @@ HMS_API hms_status hms_set_quota(const char* target_key, uint64_t bytes);
 /* Returns cached and unused memory to the system now. */
 HMS_API void hms_trim(void);
 
+/* ---- Tiering ------------------------------------------------------------------------------------
+ *
+ * Where a process runs under tiering or a profile (hms-tiering(7)), memory is divided in a near and
+ * a far one. A program may say what it knows: hints count where blocks are born, and a wrong one is
+ * found out while it runs.
+ */
+
+/* How much blocks will be used. */
+typedef enum hms_heat { HMS_HEAT_UNKNOWN = 0, HMS_HEAT_COLD = 1, HMS_HEAT_HOT = 2 } hms_heat;
+/* Whether blocks will be freed soon. */
+typedef enum hms_life { HMS_LIFE_UNKNOWN = 0, HMS_LIFE_SHORT = 1, HMS_LIFE_LONG = 2 } hms_life;
+
+/* The placement for blocks of which that is expected, for hms_malloc and its kin. Each hint has
+ * pages of its own: hot ones are born in near memory, cold ones in far memory, as long as there is
+ * room; short-lived blocks never lie among long-lived ones. From there on tiering moves them as any
+ * others. Without tiering and profile, whatever memories there are, and for no hint at all, it is
+ * the default placement. HMS_EINVAL: no value of the enumeration. Placements live until the process
+ * ends. */
+HMS_API hms_status hms_placement_hinted(hms_heat heat, hms_life life, const hms_placement** out);
+
+/* From now on tiering does not move the pages that hold a byte of the range, nor copies them into
+ * huge pages, until it is unpinned: they stay where they are, near or far, and so does what tiering
+ * only moves as one with them (up to 2 MiB). Waits until moves that go on have ended. Neither
+ * creates pages nor locks them in memory; the kernel, hms_migrate and hms_realloc may still move
+ * what they move. Holds for addresses, so unpin before you free. A page that other pinned bytes are
+ * on stays pinned. Works before tiering starts and without it; a fork's child inherits it. Memory
+ * that is not from hms_malloc or a preloaded malloc is never moved by tiering: nothing is done,
+ * HMS_OK. Length 0 does nothing. HMS_EINVAL: NULL, or a range beyond the end of the address space;
+ * HMS_ENOMEM: more than 16384 separate ranges. */
+HMS_API hms_status hms_tiering_pin(const void* address, size_t length);
+/* Takes that back, for all or a part of what was pinned; what was not stays as it is. HMS_ENOMEM:
+ * the rest would be a range too many. */
+HMS_API hms_status hms_tiering_unpin(const void* address, size_t length);
+
 /* ---- Consistency --------------------------------------------------------------------------------
  */
 

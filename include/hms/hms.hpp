@@ -238,6 +238,10 @@ struct Range {
   // Forgets policy; pages stay. Throws Error.
   void unbind() const { check(hms_unbind(address, length)); }
 
+  // Tiering does not move its pages from now on, or may again. Throw Error.
+  void pin() const { check(hms_tiering_pin(address, length)); }
+  void unpin() const { check(hms_tiering_unpin(address, length)); }
+
   // The policy pieces, in address order. Throws Error.
   std::vector<hms_piece> pieces() const {
     std::vector<hms_piece> out;
@@ -306,6 +310,10 @@ class Batch {
   std::vector<std::vector<hms_moved>> moved_;
 };
 
+// What is expected of blocks, where a process runs under tiering; see hms_placement_hinted().
+enum class Heat { kUnknown = HMS_HEAT_UNKNOWN, kCold = HMS_HEAT_COLD, kHot = HMS_HEAT_HOT };
+enum class Life { kUnknown = HMS_LIFE_UNKNOWN, kShort = HMS_LIFE_SHORT, kLong = HMS_LIFE_LONG };
+
 // Where to allocate. A cheap value: placements live until the process ends, so there is nothing to
 // own. The default-constructed one is the process's default placement.
 class Placement {
@@ -323,6 +331,11 @@ class Placement {
             Strictness strictness = Strictness::kPreferred) {
     check(hms_placement_of(topology.handle(), targets.data(), targets.size(),
                            static_cast<unsigned>(strictness), &handle_));
+  }
+
+  // For blocks of which that is expected. Throws Error only for values that are none.
+  explicit Placement(Heat heat, Life life = Life::kUnknown) {
+    check(hms_placement_hinted(static_cast<hms_heat>(heat), static_cast<hms_life>(life), &handle_));
   }
 
   // Memory on the placement. Throws std::bad_alloc if it has no room (a strict one) or the system

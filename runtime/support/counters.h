@@ -69,8 +69,8 @@ struct RangeRecord {
 
 // Where allocations come from, as tiering tells places apart.
 struct ContextCounters {
-  char object[40];    // file name of the code's object; "" for an unused record
-  Counter offset;     // of the return address, as the object's file counts it
+  char object[40];    // file name of the code's object; or a hint; "" for an unused record
+  Counter offset;     // of the return address, as the object's file counts it; 0 for a hint
   Counter depth;      // of the stack, in 16 bytes, where places are told apart by it; else 0
   Counter share;      // of the observed accesses, in millionths
   Counter allocated;  // bytes, cumulative

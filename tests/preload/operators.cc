@@ -1,5 +1,7 @@
 // operators.cc - [new.delete] of C++17: every replaceable form, as a program with its own shared
 // libstdc++ sees them.
+#include <dlfcn.h>
+
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -9,6 +11,18 @@
 #include <vector>
 
 #include "check.h"
+
+// The forms with a hint of heat, which no header declares. Weak: plain runtimes lack them.
+enum class __hot_cold_t : uint8_t {};  // NOLINT(bugprone-reserved-identifier)
+#define WEAK __attribute__((weak))
+WEAK void* operator new(size_t, __hot_cold_t);
+WEAK void* operator new[](size_t, __hot_cold_t);
+WEAK void* operator new(size_t, std::align_val_t, __hot_cold_t);
+WEAK void* operator new[](size_t, std::align_val_t, __hot_cold_t);
+WEAK void* operator new(size_t, const std::nothrow_t&, __hot_cold_t) noexcept;
+WEAK void* operator new[](size_t, const std::nothrow_t&, __hot_cold_t) noexcept;
+WEAK void* operator new(size_t, std::align_val_t, const std::nothrow_t&, __hot_cold_t) noexcept;
+WEAK void* operator new[](size_t, std::align_val_t, const std::nothrow_t&, __hot_cold_t) noexcept;
 
 namespace {
 
@@ -131,6 +145,79 @@ void delete_forms() {
   operator delete(empty);
 }
 
+constexpr __hot_cold_t kColdest{1}, kNeutral{128}, kBoth{222}, kHottest{254};  // as LLVM passes
+
+void need_hinted_forms() {
+  auto* form = static_cast<void* (*)(size_t, __hot_cold_t)>(operator new);
+  if (form == nullptr) SKIP("the C++ runtime has no operator new with a hint of heat");
+}
+
+void hinted_forms() {
+  need_hinted_forms();
+  constexpr std::align_val_t kAlignment{256};
+  for (const __hot_cold_t heat : {kColdest, kNeutral, kBoth, kHottest}) {
+    for (size_t size : {size_t{0}, size_t{1}, size_t{1000}, size_t{70000}, size_t{5} << 20}) {
+      void* plain[] = {operator new(size, heat), operator new[](size, heat),
+                                                 operator new(size, std::nothrow, heat),
+                                                 operator new[](size, std::nothrow, heat)};
+      for (void* block : plain) {
+        CHECK(block != nullptr);
+        memset(block, 1, size);
+        operator delete(opaque(block));
+      }
+      void* aligned[] = {operator new(size, kAlignment, heat),
+                         operator new[](size, kAlignment, heat),
+                         operator new(size, kAlignment, std::nothrow, heat),
+                         operator new[](size, kAlignment, std::nothrow, heat)};
+      for (void* block : aligned) {
+        CHECK(block != nullptr && reinterpret_cast<uintptr_t>(block) % 256 == 0);
+        memset(block, 1, size);
+        operator delete(opaque(block), kAlignment);
+      }
+    }
+  }
+  // As the plain forms when there is no memory.
+  std::set_new_handler(give_up_after_three);
+  CHECK(throws_bad_alloc([] { return operator new(too_large, kHottest); }));
+  CHECK(handler_calls == 3);
+  CHECK(throws_bad_alloc([] { return operator new[](too_large, kColdest); }));
+  CHECK(throws_bad_alloc([=] { return operator new(too_large, kAlignment, kColdest); }));
+  CHECK(throws_bad_alloc([=] { return operator new[](too_large, kAlignment, kHottest); }));
+  CHECK(operator new(too_large, std::nothrow, kColdest) == nullptr);
+  CHECK(operator new[](too_large, kAlignment, std::nothrow, kHottest) == nullptr);
+  CHECK(std::uncaught_exceptions() == 0);
+}
+
+// Under tiering the two tiers are what the blocks are born on; else nothing is said of a tier.
+void hinted_places() {
+  need_hinted_forms();
+  auto target_of =
+      reinterpret_cast<const char* (*)(const void*)>(dlsym(RTLD_DEFAULT, "hms_target_of"));
+  CHECK(target_of != nullptr);
+  const bool tiering = getenv("HMS_TIERING") != nullptr;
+  const bool rules = getenv("HMS_CONF") != nullptr && !tiering;
+  for (size_t size : {size_t{100}, size_t{20000}, size_t{100000}}) {
+    // Twice: the second is a hit of the thread's cache, if there is one for the size.
+    for (int i = 0; i < 2; ++i) {
+      void* cold = operator new(size, kColdest);
+      void* hot = operator new(size, kHottest);
+      const char* slow = tiering || (rules && size >= 4096) ? "tier:slow"
+                         : rules                            ? "tier:fast"
+                                                            : "default";
+      const char* fast = tiering ? "tier:fast" : slow;
+      CHECK(strcmp(target_of(cold), slow) == 0);
+      CHECK(strcmp(target_of(hot), fast) == 0);
+      // Pages of one hold nothing of the other; and what grows stays with its like.
+      CHECK(!tiering ||
+            (reinterpret_cast<uintptr_t>(cold) ^ reinterpret_cast<uintptr_t>(hot)) >> 12 != 0);
+      cold = realloc(cold, size + 50000);
+      CHECK(cold != nullptr && (!tiering || strcmp(target_of(cold), "tier:slow") == 0));
+      free(cold);
+      operator delete(hot);
+    }
+  }
+}
+
 // Exceptions and containers from several threads, memory freed by another thread than made it.
 void library_use() {
   std::vector<std::thread> threads;
@@ -170,7 +257,8 @@ int main(int argc, char** argv) {
       {"throwing_forms", throwing_forms}, {"nothrow_forms", nothrow_forms},
       {"new_handler", new_handler},       {"over_aligned", over_aligned},
       {"delete_forms", delete_forms},     {"library_use", library_use},
-      {"static_objects", static_objects},
+      {"static_objects", static_objects}, {"hinted_forms", hinted_forms},
+      {"hinted_places", hinted_places},
   };
   return RUN_CASES(cases, argc, argv);
 }

@@ -56,6 +56,15 @@ program fortran_api
   call hms_trim()
   call expect(hms_placement_get(topology, "nonsense" // c_null_char, fast) /= hms_ok, "an unknown name")
   call expect(index(hms_message(), "nonsense") > 0, "the message names it: " // hms_message())
+  call expect(hms_placement_hinted(hms_heat_cold, hms_life_long, fast) == hms_ok, "hint: " // hms_message())
+  block = hms_malloc(n * 8, fast)
+  call expect(hms_target_of(block) == "default", "without tiering a hint is the default: " // hms_target_of(block))
+  call expect(hms_tiering_pin(block, n * 8) == hms_ok, "pin: " // hms_message())
+  call expect(hms_tiering_unpin(block, n * 8) == hms_ok, "unpin: " // hms_message())
+  call hms_free(block)
+  call expect(hms_placement_hinted(7_c_int, hms_life_long, fast) == hms_einval, "no heat")
+  call expect(hms_tiering_pin(c_null_ptr, n) == hms_einval, "pin of nothing")
+  call expect(index(hms_message(), "NULL") > 0, "the message says so: " // hms_message())
   call hms_topology_free(topology)
   if (failures > 0) error stop 1
   print '(a)', "Fortran module: all good"

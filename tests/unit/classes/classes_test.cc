@@ -16,6 +16,7 @@
 #include "allocator/account.h"
 #include "allocator/fast_path.h"
 #include "allocator/tiering/classes.h"
+#include "allocator/tiering/pins.h"
 #include "allocator/tiering/sites.h"
 #include "allocator/tiering/units.h"
 #include "runtime/support/consistency.h"
@@ -276,11 +277,16 @@ TEST_F(Classes, HugePagesAreAskedForWhereAUnitIsFullAndNear) {
   ASSERT_GE(before.size(), 4U);
   EXPECT_EQ(flagged(before[1].address), false);
   move(before[2].id, Side::kFar);
+  // A page that is pinned is not to be copied.
+  ASSERT_TRUE(pin(before[0].address + 5000, before[0].address + 5001));
   heap_->ask_huge(id);
   for (const UnitView& unit : before) {
     const bool full = unit.committed == kUnitBytes && unit.id != before[2].id;
-    EXPECT_EQ(flagged(unit.address), full) << unit.committed;
+    EXPECT_EQ(flagged(unit.address), full && unit.id != before[0].id) << unit.committed;
   }
+  ASSERT_TRUE(unpin(before[0].address, before[1].address));
+  heap_->ask_huge(id);
+  EXPECT_EQ(flagged(before[0].address), before[0].committed == kUnitBytes);
   // Of a unit that is looked into, a page that leaves takes the advice along.
   heap_->split(before[1].id, tiering::kPartBytesMin);
   move(before[1].id, Side::kFar);

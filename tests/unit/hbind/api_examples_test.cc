@@ -102,6 +102,24 @@ int c_examples() {
   if (seen.contradictions > 0) printf("%s", problems);
   // [end]
   EXPECT_EQ(seen.contradictions, 0u) << problems;
+  // [hint]
+  const hms_placement *hot = NULL, *scratch = NULL;
+  if (hms_placement_hinted(HMS_HEAT_HOT, HMS_LIFE_LONG, &hot) != HMS_OK) return 1;
+  if (hms_placement_hinted(HMS_HEAT_UNKNOWN, HMS_LIFE_SHORT, &scratch) != HMS_OK) return 1;
+  double* index = (double*)hms_malloc(1000 * sizeof(double), hot);
+  char* line = (char*)hms_malloc(200, scratch); /* never on a page with `index` */
+  if (index == NULL || line == NULL) return 1;
+  // [end]
+  // [pin]
+  size_t buffer_bytes = 1 << 20;
+  char* buffer = (char*)malloc(buffer_bytes);
+  if (hms_tiering_pin(buffer, buffer_bytes) != HMS_OK) return 1;
+  /* a device may be told where the pages of the buffer are */
+  if (hms_tiering_unpin(buffer, buffer_bytes) != HMS_OK) return 1;
+  free(buffer);
+  // [end]
+  hms_free(index);
+  hms_free(line);
   // [unmap]
   hms_unbind(data, length); /* forgets policy, moves nothing */
   if (hms_munmap(data, length) != 0) return 1;
@@ -141,6 +159,14 @@ void cpp_example() {
   std::printf("on %s\n", hms_target_of(numbers.data()));
   // [end]
   EXPECT_STREQ(hms_target_of(numbers.data()), hms_target_of(words[0].data()));
+  // [hint-cpp]
+  hms::Placement rarely(hms::Heat::kCold);
+  std::vector<char, hms::Allocator<char>> archive(1 << 20, 'x', rarely);
+  hms::Range pages = hms::Range::pages_of(archive);
+  pages.pin();
+  pages.unpin();
+  // [end]
+  EXPECT_STREQ(hms_target_of(archive.data()), "default");
 }
 // clang-format on
 

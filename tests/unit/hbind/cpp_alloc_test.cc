@@ -36,6 +36,21 @@ TEST_F(CppAllocTest, PlacementsAreValues) {
   }
 }
 
+// Without tiering a hint is the default placement; tests/unit/classes has the rest.
+TEST_F(CppAllocTest, HintsArePlacements) {
+  hms::Placement cold(hms::Heat::kCold, hms::Life::kLong);
+  EXPECT_TRUE(cold == hms::Placement(hms::Heat::kCold, hms::Life::kLong));
+  EXPECT_TRUE(cold != hms::Placement(hms::Heat::kCold));
+  std::vector<int, hms::Allocator<int>> numbers(1000, 42, cold);
+  EXPECT_STREQ(hms_target_of(numbers.data()), "default");
+  try {
+    hms::Placement wrong(static_cast<hms::Heat>(9));
+    FAIL() << "no exception";
+  } catch (const hms::Error& error) {
+    EXPECT_NE(std::string(error.what()).find("9 is no hms_heat"), std::string::npos);
+  }
+}
+
 TEST_F(CppAllocTest, MemoryComesFromThePlacementAlignedAsAsked) {
   for (std::size_t alignment : {std::size_t{8}, std::size_t{64}, std::size_t{4096}}) {
     void* block = quick_.allocate(100, alignment);
