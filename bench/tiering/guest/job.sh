@@ -99,6 +99,7 @@ stat_of() {
   awk '/MemFree/ {print "near_free_kib", $4}' /sys/devices/system/node/node0/meminfo
   case $policy in
     hms-tiering | hms-both)
+      grep -s libhms log >&2 || true # its messages
       "$hms" stat --no-verify "$1" >&2
       "$hms" stat --json --no-verify "$1" | jq -r '.processes[0].tiering | to_entries[] | select(.value | type == "number") |
         "hms_\(.key) \(.value)"'
