@@ -30,6 +30,7 @@ usable() {
     $1 == "protection:" {gsub(/[(),]/, ""); left = free - low - $5; sum += left > 0 ? left : 0}
     END {print sum}' /proc/zoneinfo
 }
+moved() { awk '$1 == "pgmigrate_success" || $1 ~ /^pgpromote_success|^pgdemote/ {print $1, $2}' /proc/vmstat; }
 # Huge pages reserved are nobody's: what remains of node 0 is the fast memory. The kernel keeps 35 MiB of a node of this size,
 # more than what is fast; on nodes of usual sizes it is one part in some hundreds, so here it is told to keep less.
 squeeze() {
@@ -44,6 +45,7 @@ squeeze() {
     { echo "$file" && ldd "$file" 2>/dev/null | grep -o ' /[^ ]*'; } | aside xargs cat >/dev/null
   done
   echo $((($(usable) / 256 - fast_mib) / 2)) >$reserve
+  moved | sed 's/^/squeezed_/' # to find huge pages
   echo "near_left_kib $(($(usable) * 4))"
 }
 
@@ -92,14 +94,14 @@ hms_thread_aside() {
     esac
   done
 }
-moved() { awk '$1 == "pgmigrate_success" || $1 ~ /^pgpromote_success|^pgdemote/ {print $1, $2}' /proc/vmstat; }
 stat_of() {
   awk '$1 == "VmRSS:" {print "rss_kib", $2}' "/proc/$1/status"
   awk '{for (i = 2; i <= NF; ++i) if ($i ~ /^N0=/) n += substr($i, 4)} END {print "near_kib", n * 4}' "/proc/$1/numa_maps"
   awk '/MemFree/ {print "near_free_kib", $4}' /sys/devices/system/node/node0/meminfo
   case $policy in
     hms-tiering | hms-both)
-      grep -s libhms log >&2 || true # its messages
+      # Its messages, and its counters: estimates are of the moment, when the program has just become idle.
+      grep -s libhms log >&2 || true
       "$hms" stat --no-verify "$1" >&2
       "$hms" stat --json --no-verify "$1" | jq -r '.processes[0].tiering | to_entries[] | select(.value | type == "number") |
         "hms_\(.key) \(.value)"'

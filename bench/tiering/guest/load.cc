@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 #include <string>
 
 #include "bench/tiering/zipf.h"
@@ -29,14 +30,8 @@ const char kUsage[] =
     "usage: bench_tiering_load redis|memcached SOCKET fill --keys N\n"
     "       bench_tiering_load redis|memcached SOCKET ask --keys N --requests N [--seed N]\n";
 
-[[noreturn]] void usage(const std::string& why) {
-  fprintf(stderr, "bench_tiering_load: %s\n%s", why.c_str(), kUsage);
-  exit(2);
-}
-[[noreturn]] void fail(const std::string& why) {
-  fprintf(stderr, "bench_tiering_load: %s\n", why.c_str());
-  exit(1);
-}
+[[noreturn]] void usage(const std::string& why) { throw std::invalid_argument(why); }
+[[noreturn]] void fail(const std::string& why) { throw std::runtime_error(why); }
 
 struct Options {
   bool redis = false, fill = false;
@@ -122,7 +117,7 @@ class Server {
     const timeval patience{kPatience, 0};
     setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-      fail("cannot connect to " + path + ": " + strerror(errno));
+      fail("cannot connect to " + path + ": " + strerrordesc_np(errno));
   }
   ~Server() { close(socket_); }
   Server(const Server&) = delete;
@@ -133,7 +128,7 @@ class Server {
       const ssize_t n =
           ::send(socket_, batch.requests.data() + done, batch.requests.size() - done, MSG_NOSIGNAL);
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail(std::string("cannot send: ") + strerror(errno));
+      if (n < 0) fail(std::string("cannot send: ") + strerrordesc_np(errno));
       done += static_cast<size_t>(n);
     }
   }
@@ -144,7 +139,7 @@ class Server {
       const size_t left = batch.replies.size() - done;
       const ssize_t n = recv(socket_, buffer, left < sizeof buffer ? left : sizeof buffer, 0);
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail(std::string("no reply: ") + strerror(errno));
+      if (n < 0) fail(std::string("no reply: ") + strerrordesc_np(errno));
       if (n == 0) fail("the server closed the connection");
       const auto got = static_cast<size_t>(n);
       if (memcmp(buffer, batch.replies.data() + done, got) != 0) {
@@ -173,15 +168,12 @@ void converse(const Server& server, uint64_t requests, Add add) {
   server.receive(before);
 }
 
-}  // namespace
-
-int main(int count, char** words) {
-  const Options options = parse(count, words);
+void run(const Options& options) {
   const Server server(options.path);
   if (options.fill) {
     converse(server, options.keys,
              [&](Batch* batch, uint64_t at) { batch->set(options.redis, at); });
-    return 0;
+    return;
   }
   const Zipf zipf(options.keys, kExponent);
   Random random(options.seed);
@@ -190,5 +182,19 @@ int main(int count, char** words) {
     const uint64_t key = scramble(zipf.draw(random)) % options.keys;
     at % kSetOneIn == 0 ? batch->set(options.redis, key) : batch->get(options.redis, key);
   });
-  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  try {
+    run(parse(count, words));
+    return 0;
+  } catch (const std::invalid_argument& wrong) {
+    fprintf(stderr, "bench_tiering_load: %s\n%s", wrong.what(), kUsage);
+    return 2;
+  } catch (const std::exception& failure) {
+    fprintf(stderr, "bench_tiering_load: %s\n", failure.what());
+    return 1;
+  }
 }
