@@ -31,33 +31,39 @@ constexpr double kRecorderFarewell = 2, kEngineFarewell = 0.5;
 enum class Work { kNone, kRecord, kSteer };
 Work work = Work::kNone;
 const Sides* sides = nullptr;
-double budget = alloc::kTieringBudget;
+alloc::SteeringOptions options;
 alloc::Service service;
 
 void refuse(const char* what, const Status& why, LogLevel level = LogLevel::kWarning) {
   log(level, "%s: %s; going on without", what, why.message().c_str());
 }
 
-// HMS_TIERING_CPU: percent of one CPU.
-void read_budget() {
-  const std::string text = environment("HMS_TIERING_CPU");
+// A number within limits; what is wrong is named, and does nothing.
+void read_number(const char* name, const char* of_what, double least, double most, double* number) {
+  const std::string text = environment(name);
   if (text.empty()) return;
   char* end = nullptr;
-  const double percent = strtod(text.c_str(), &end);
-  if (*end == '\0' && percent >= 0.01 && percent <= 100) {
-    budget = percent / 100;
+  const double read = strtod(text.c_str(), &end);
+  if (*end == '\0' && read >= least && read <= most) {
+    *number = read;
     return;
   }
-  log(LogLevel::kWarning,
-      "HMS_TIERING_CPU=%.40s: a number of percent from 0.01 to 100 was expected; going on with %g",
-      text.c_str(), budget * 100);
+  log(LogLevel::kWarning, "%s=%.40s: a number of %s from %g to %g was expected; going on with %g",
+      name, text.c_str(), of_what, least, most, *number);
+}
+
+void read_options() {
+  double percent = options.budget * 100;
+  read_number("HMS_TIERING_CPU", "percent", 0.01, 100, &percent);
+  options.budget = percent / 100;
+  read_number("HMS_TIERING_GAP", "nanoseconds", 1, 1e6, &options.gap_ns);
 }
 
 void steer(alloc::Service& thread) {
   thread.sleep(kFirstStep);
   if (thread.ending()) return;
   alloc::Steering steering(*alloc::class_heap(), *alloc::context_table(), context_keys(), *sides,
-                           budget);
+                           options);
   while (!thread.ending()) {
     const double pause = steering.step(alloc::seconds_now());
     if (pause <= 0) return;
@@ -118,7 +124,7 @@ Status start_placing(const Profile* profile, bool tiering, const std::string& wo
   if (profile != nullptr) place_by(*profile, heap.value()->room().near_capacity);
   if (tiering) {
     sides = new Sides(two.value());
-    read_budget();
+    read_options();
     start_work(Work::kSteer);
   }
   close_gate_for_classes();

@@ -110,25 +110,27 @@ class MeteredSampler final : public tiering::Sampler {
 
 namespace {
 
-tiering::EngineOptions options_for(double budget) {
+tiering::EngineOptions options_for(const SteeringOptions& of) {
   tiering::EngineOptions options;
-  options.cpu.budget = budget;
-  options.cpu.limit = kLimit * budget;
+  options.cpu.budget = of.budget;
+  options.cpu.limit = kLimit * of.budget;
+  options.policy.gap_ns = of.gap_ns;
   return options;
 }
 
 }  // namespace
 
 Steering::Steering(tiering::Heap& heap, const tiering::ContextTable& contexts,
-                   const tiering::ContextKeys& keys, const tiering::Sides& sides, double budget)
+                   const tiering::ContextKeys& keys, const tiering::Sides& sides,
+                   const SteeringOptions& options)
     : contexts_(contexts),
       keys_(keys),
       heap_(std::make_unique<MeteredHeap>(heap)),
       sampler_(std::make_unique<MeteredSampler>(
-          tiering::open_best_sampler("", kSampling * budget).sampler)),
-      engine_(std::make_unique<tiering::Engine>(*heap_, *sampler_, options_for(budget))),
+          tiering::open_best_sampler("", kSampling * options.budget).sampler)),
+      engine_(std::make_unique<tiering::Engine>(*heap_, *sampler_, options_for(options))),
       page_(stats()->tiering),
-      budget_(budget),
+      budget_(options.budget),
       emulated_(sides.near.node == sides.far.node),
       exceptions_(std::uncaught_exceptions()) {
   set_text(page_.sampler, sampler_->name());

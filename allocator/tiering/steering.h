@@ -16,15 +16,18 @@ namespace hms::alloc {
 class MeteredHeap;
 class MeteredSampler;
 
-// Of one CPU, that sampling and deciding may cost.
-inline constexpr double kTieringBudget = tiering::CpuGovernor::Options().budget;
+// What sampling and deciding may cost, and what is to be gained.
+struct SteeringOptions {
+  double budget = tiering::CpuGovernor::Options().budget;  // of one CPU
+  double gap_ns = tiering::PolicyOptions().gap_ns;  // what an access to far memory costs more
+};
 
 class Steering {
  public:
   // Opens the best sampler. All must outlive it.
   Steering(tiering::Heap& heap, const tiering::ContextTable& contexts,
            const tiering::ContextKeys& keys, const tiering::Sides& sides,
-           double budget = kTieringBudget);
+           const SteeringOptions& options = {});
   // After an exception the page tells that tiering has ended.
   ~Steering();
   Steering(const Steering&) = delete;
@@ -59,7 +62,7 @@ class Steering {
   double looked_ = -1;             // for who else moves pages
   double last_ = -1, busy_ = 0;    // the last step, and the program's CPU time then
   double window_ = -1, used_ = 0;  // since when, and from which CPU time on, cost is measured
-  double cost_ = 0;                // share of a CPU
+  double cost_ = 0;                // of one CPU
   std::string why_;
 };
 

@@ -3,8 +3,12 @@
 //
 // Counted are the loads and stores of instructions in the lower half of the address space
 // (programs, not the kernel) on one virtual processor, if a modelled last-level cache lets them
-// through, and only in phases above 0. A program changes the phase by a store to MARKER + 8 * phase
-// (mark.c). Every phase's counts, by 2 MiB of physical memory, are written when it ends.
+// through, and only in phases above 0. A program on any processor changes the phase by a store to
+// MARKER + 8 * phase (mark.c). Every phase's counts, by 2 MiB of physical memory, are written when
+// it ends, and within a phase after each window of so many accesses.
+//
+// At the end it writes what the best set of pages would have had (nothing may have moved for that),
+// and the best set of 2 MiB of the program's addresses.
 //
 // The declarations below are those of version 1 of QEMU's plugin interface
 // (docs/devel/tcg-plugins.rst of QEMU 7.2); Debian's package has no header.
@@ -55,17 +59,24 @@ EXPORT int qemu_plugin_version = 1;
 #define LOWER_HALF (UINT64_C(1) << 47)
 #define FRAME_SHIFT 21
 #define FRAMES (UINT64_C(1) << 17) /* 256 GiB of physical addresses */
+#define PAGE_SHIFT 12
+#define PAGES (FRAMES << (FRAME_SHIFT - PAGE_SHIFT))
+#define UNITS (LOWER_HALF >> FRAME_SHIFT)
 
 static FILE* out;
 static unsigned watched = 1;
 static unsigned phase;
+static _Atomic unsigned wanted; /* the phase that comes with the next access */
 static struct cache_model cache;
 static uint64_t all,
     beyond; /* accesses of this phase; those that no cache held and no frame fits */
 static uint64_t (*counts)[2];
+static uint64_t window; /* accesses of a window; 0: a phase is one */
+/* Of all phases. Most of these tables is never touched. */
+static uint32_t *of_page, *of_unit;
 
-static void finish_phase(void) {
-  if (phase != 0) {
+static void finish_window(void) {
+  if (phase != 0 && all != 0) {
     fprintf(out, "phase %u accesses %llu outside %llu\n", phase, (unsigned long long)all,
             (unsigned long long)beyond);
     for (uint64_t frame = 0; frame < FRAMES; ++frame) {
@@ -79,17 +90,41 @@ static void finish_phase(void) {
   all = beyond = 0;
 }
 
+static int hotter(const void* a, const void* b) {
+  uint32_t left = *(const uint32_t*)a, right = *(const uint32_t*)b;
+  return left < right ? 1 : left > right ? -1 : 0;
+}
+
+/* After each 2 MiB of the hottest, what all of them so far had. */
+static void write_best(const char* name, uint32_t* table, uint64_t entries, uint64_t per_step) {
+  uint64_t used = 0, sum = 0;
+  for (uint64_t i = 0; i < entries; ++i)
+    if (table[i] != 0) table[used++] = table[i];
+  qsort(table, used, sizeof *table, hotter);
+  for (uint64_t i = 0; i < used; ++i) {
+    sum += table[i];
+    if ((i + 1) % per_step == 0 || i + 1 == used)
+      fprintf(out, "best %s %llu %llu\n", name, (unsigned long long)(i / per_step + 1),
+              (unsigned long long)sum);
+  }
+}
+
 static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address, void* unused) {
   (void)unused;
-  if (cpu != watched || address >= LOWER_HALF) return;
+  if (address >= LOWER_HALF) return;
   bool store = qemu_plugin_mem_is_store(info);
   if (address - MARKER < MARKER_BYTES) {
-    if (!store) return;
-    finish_phase();
-    phase = (unsigned)((address - MARKER) / 8);
+    if (store) wanted = (unsigned)((address - MARKER) / 8);
     return;
   }
+  if (cpu != watched) return;
+  unsigned now = wanted;
+  if (now != phase) {
+    finish_window();
+    phase = now;
+  }
   if (phase == 0) return;
+  if (all == window && window != 0) finish_window();
   struct qemu_plugin_hwaddr* where = qemu_plugin_get_hwaddr(info, address);
   if (!where || qemu_plugin_hwaddr_is_io(where)) return;
   uint64_t physical = qemu_plugin_hwaddr_phys_addr(where);
@@ -101,6 +136,8 @@ static void on_access(unsigned cpu, qemu_plugin_meminfo_t info, uint64_t address
     return;
   }
   ++counts[frame][store];
+  ++of_page[physical >> PAGE_SHIFT];
+  ++of_unit[address >> FRAME_SHIFT];
 }
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
@@ -116,13 +153,17 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
 
 static void on_exit_of_qemu(qemu_plugin_id_t id, void* unused) {
   (void)id, (void)unused;
-  finish_phase();
+  finish_window();
+  write_best("page", of_page, PAGES, 1 << (FRAME_SHIFT - PAGE_SHIFT));
+  write_best("unit", of_unit, UNITS, 1);
   fclose(out);
 }
 
 static int refuse(const char* why, const char* what) {
-  fprintf(stderr, "heat_plugin: %s '%s' (out=FILE[,cpu=N][,cache=BYTES, a power of two])\n", why,
-          what);
+  fprintf(
+      stderr,
+      "heat_plugin: %s '%s' (out=FILE[,cpu=N][,window=ACCESSES][,cache=BYTES, a power of two])\n",
+      why, what);
   return 1;
 }
 
@@ -137,6 +178,8 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int
       if (!out) return refuse("cannot write to", argv[i] + 4);
     } else if (strncmp(argv[i], "cpu=", 4) == 0) {
       watched = (unsigned)strtoul(argv[i] + 4, NULL, 10);
+    } else if (strncmp(argv[i], "window=", 7) == 0) {
+      window = strtoull(argv[i] + 7, NULL, 10);
     } else if (strncmp(argv[i], "cache=", 6) == 0) {
       cache_bytes = strtoull(argv[i] + 6, NULL, 10);
     } else {
@@ -148,7 +191,9 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int
   if (cache.sets & (cache.sets - 1)) return refuse("not a power of two:", "cache");
   counts = calloc(FRAMES, sizeof *counts);
   cache.tags = calloc(cache.sets * CACHE_WAYS + 1, sizeof *cache.tags);
-  if (!counts || !cache.tags) return refuse("no memory for", "counts");
+  of_page = calloc(PAGES, sizeof *of_page);
+  of_unit = calloc(UNITS, sizeof *of_unit);
+  if (!counts || !cache.tags || !of_page || !of_unit) return refuse("no memory for", "counts");
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
   qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
   return 0;
