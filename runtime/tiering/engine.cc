@@ -51,11 +51,26 @@ void Engine::observe(double now) {
   estimator_.step(now, units_, readings_);
 }
 
-size_t Engine::find(UnitId unit) const {
-  auto at = std::lower_bound(units_.begin(), units_.end(), unit,
-                             [](const UnitView& of, UnitId id) { return of.id < id; });
-  return at != units_.end() && at->id == unit ? static_cast<size_t>(at - units_.begin())
-                                              : units_.size();
+// Events per second, lately, of what was listed as a unit or part of so many bytes when it moved.
+// It may have been split or made whole since. False if nothing is there any more.
+bool Engine::quick_events(UnitId first, uint32_t bytes, double* events) const {
+  const auto end_of = [](const UnitView& unit) {
+    return unit.id + unit.bytes / static_cast<uint32_t>(kPartBytesMin);
+  };
+  const UnitId end = first + bytes / static_cast<uint32_t>(kPartBytesMin);
+  auto at = std::upper_bound(units_.begin(), units_.end(), first,
+                             [](UnitId id, const UnitView& of) { return id < of.id; });
+  if (at != units_.begin() && end_of(*std::prev(at)) > first) --at;
+  bool there = false;
+  *events = 0;
+  for (; at != units_.end() && at->id < end; ++at) {
+    const double shared = std::min(end, end_of(*at)) - std::max(first, at->id);
+    const double share = shared / (end_of(*at) - at->id);
+    const UnitHeat& heat = estimator_.units()[static_cast<size_t>(at - units_.begin())];
+    *events += heat.quick * at->committed * share;
+    there = true;
+  }
+  return there;
 }
 
 // Predictions are shares of all accesses: that a program does less as a whole is nobody's mistake.
@@ -67,10 +82,8 @@ double Engine::share_of(size_t unit) const {
 void Engine::judge(double now) {
   const PolicyOptions& of = policy_.options();
   for (const MoveGovernor::Due& due : mover_.due(now)) {
-    size_t at = find(due.unit);
-    if (at == units_.size() || units_[at].bytes != due.extent || estimator_.quick_rate() <= 0)
-      continue;
-    double events = estimator_.units()[at].quick * units_[at].committed;
+    double events = 0;
+    if (estimator_.quick_rate() <= 0 || !quick_events(due.unit, due.extent, &events)) continue;
     if (mover_.judged(due, events / estimator_.quick_rate(),
                       events * of.accesses_per_event * of.gap_ns))
       policy_.settled(due.unit);

@@ -93,7 +93,7 @@ class Engine {
   void describe_classes();
   void describe_contexts();
   double share_of(size_t unit) const;
-  size_t find(UnitId unit) const;
+  bool quick_events(UnitId first, uint32_t bytes, double* events) const;
 
   Heap& heap_;
   Sampler& sampler_;

@@ -91,6 +91,31 @@ TEST_F(EngineTest, FollowsWhatIsHotAfterItChanges) {
   EXPECT_LE(heap->moved_bytes, 16 * kUnitBytes);
 }
 
+// Two hot sets take turns, each lying across two units that are looked at in parts or as one,
+// whatever just shows more.
+TEST_F(EngineTest, FollowsHotSetsThatTakeTurns) {
+  begin(1, 20);
+  std::vector<UnitId> units;
+  for (unsigned i = 0; i < 8; ++i)
+    units.push_back(heap->add(1, i < 1 ? Side::kNear : Side::kFar, 0));
+  const auto set_hot = [&](size_t first, double heat) {
+    const UnitId begin = units[first] + kIdsPerUnit * 3 / 8;
+    for (UnitId page = begin; page < begin + kIdsPerUnit; ++page) heap->heat_page(page, heat);
+  };
+  double late = 0;
+  unsigned counted = 0;
+  for (unsigned turn = 0; turn < 24; ++turn) {
+    set_hot(turn % 2 == 0 ? 0 : 4, 2000);
+    set_hot(turn % 2 == 0 ? 4 : 0, 0);
+    for (int step = 0; step < 16; ++step) {
+      run(kStep);
+      late += turn >= 8 ? heap->hit_ratio() : 0;
+      counted += turn >= 8;
+    }
+  }
+  EXPECT_GT(late / counted, 0.55);
+}
+
 TEST_F(EngineTest, LeavesWhatIsStuck) {
   begin(2);
   heap->stick(heap->add(1, Side::kNear, 0));
