@@ -38,6 +38,14 @@ int print(const std::string& text) {
   return std::cout ? 0 : kFailed;
 }
 
+// Requests that no rule claims, under tiering; null: there is none.
+std::string tiering_text(const std::string& near, const std::string& far) {
+  return "What no rule claims is tiered between " + near + " (near) and " + far + " (far)\n";
+}
+nlohmann::ordered_json tiering_json(const std::string& near, const std::string& far) {
+  return {{"near", near}, {"far", far}};
+}
+
 int explain_command(const ExplainOptions& options) {
   std::string text;
   std::vector<std::string> hints;
@@ -54,12 +62,16 @@ int explain_command(const ExplainOptions& options) {
   const Effective effective = effective_configuration(options.run);
   const RuleExplanation explanation =
       explain_rules(effective.config, program_names(program), effective.topology.get());
+  const bool tiered = effective.sides.has_value() && effective.sides->ok();
+  const tiering::Sides* const sides = tiered ? &effective.sides->value() : nullptr;
   const Judgement judgement = judge_program(found.path);
   if (options.json) {
     nlohmann::ordered_json json = to_json(explanation);
     json["path"] = program;
     json["in_effect"] = judgement.preload == Preload::kWorks;
     json["why_not"] = judgement.reason;
+    json["tiering"] = nullptr;
+    if (sides != nullptr) json["tiering"] = tiering_json(sides->near.key, sides->far.key);
     return print(json);
   }
   std::string head = "Plain requests (malloc and its like) of " + program;
@@ -67,6 +79,11 @@ int explain_command(const ExplainOptions& options) {
   head += "\n";
   if (judgement.preload != Preload::kWorks) {
     head += "None of this has an effect in it: " + judgement.reason + "\n";
+  }
+  if (sides != nullptr) {
+    head += tiering_text(sides->near.key, sides->far.key);
+  } else if (effective.sides.has_value()) {
+    head += "Tiering is asked for, and does nothing: " + effective.sides->status().message() + "\n";
   }
   if (secure_getenv("HMS_PROFILE") != nullptr) {
     head +=
@@ -115,16 +132,20 @@ std::string heading(const StartRules& started) {
 
 int print_process(const ExplainOptions& options, const ProcessStats& stats) {
   const StartRules started = start_rules(stats);
+  const TieringStats& tiering = stats.tiering;
   if (options.json) {
     nlohmann::ordered_json json = to_json(started.rules);
     json["pid"] = stats.pid;
     json["rules_from"] = started.origin;
     json["windows"] = windows_json(stats);
+    json["tiering"] = nullptr;
+    if (tiering.on) json["tiering"] = tiering_json(tiering.near, tiering.far);
     return print(json);
   }
   std::string out =
       "Process " + std::to_string(stats.pid) + " (" + stats.program + ")\n\n" + heading(started);
   if (started.status.ok()) out += "\n" + to_text(started.rules);
+  if (tiering.on) out += "\n" + tiering_text(tiering.near, tiering.far);
   return print(out + "\nMemory of its targets; hms explain PID ADDRESS tells of one address\n" +
                windows_text(stats));
 }
@@ -186,7 +207,8 @@ int explain(const ExplainOptions& options) {
   const bool number = options.words[0].find_first_not_of("0123456789") == std::string::npos &&
                       options.words[0].size() < 8;
   if (!number) return explain_command(options);
-  if (options.run.has_configuration() || !options.run.topology.empty()) {
+  if (options.run.has_configuration() || !options.run.topology.empty() ||
+      !options.run.tiering.empty()) {
     say("a process has rules already; options for rules are for commands (hms ctl changes rules)");
     return kUsage;
   }
@@ -203,6 +225,8 @@ void setup(CLI::App& app) {
   add_statements(sub, &options->run, "Targets by name: see `hms topology --help`");
   sub->add_option("--topology", options->run.topology,
                   "live, xml:FILE, synthetic:SPEC, tiers:SPEC");
+  sub->add_option("--tiering", options->run.tiering, "As of hms run")
+      ->type_name("auto|off|NEAR>FAR");
   sub->add_flag("--json", options->json, "JSON");
   sub->add_option("PROGRAM", options->words, "A command, or the number of a process and an address")
       ->expected(-1)

@@ -69,12 +69,16 @@ class Resolver {
     if (!tiers_.empty() || !wanted_.empty()) load();
   }
 
+  Result<tiering::Sides> sides(const std::string& words) {
+    load();
+    if (failed_) return Status(HMS_EIO, "no topology of this machine");
+    return tiering::choose_sides(words, *topology_, source_);
+  }
+
   // One memory only is a hint: the same command serves on other machines.
   void check_tiering(const std::string& words, std::vector<std::string>* hints) {
-    load();
-    if (failed_) return;
-    const Result<tiering::Sides> sides = tiering::choose_sides(words, *topology_, source_);
-    if (sides.ok()) return;
+    const Result<tiering::Sides> sides = this->sides(words);
+    if (sides.ok() || failed_) return;
     const std::string text = "--tiering: " + sides.status().message();
     const bool alone = sides.status().code() == HMS_ENODEV;
     (alone ? hints : problems_)->push_back(text + (alone ? "; running without" : ""));
@@ -180,6 +184,16 @@ std::vector<std::string> check_configuration(const RunOptions& options, std::str
   return problems;
 }
 
+namespace {
+
+// The option, or what the environment has instead.
+std::string words_of(const char* variable, const std::string& option) {
+  const char* const set = secure_getenv(variable);
+  return option.empty() && set != nullptr ? set : option;
+}
+
+}  // namespace
+
 Effective effective_configuration(const RunOptions& options) {
   Effective out;
   std::string text;
@@ -190,6 +204,13 @@ Effective effective_configuration(const RunOptions& options) {
   resolver.load_if_asked();
   for (const Quota& quota : out.config.quotas) resolver.check(quota.target, quota.where, true);
   for (const Rule& rule : out.config.rules) resolver.check(rule.placement, rule.where, false);
+  const std::string words = words_of("HMS_TIERING", options.tiering);
+  if (!tiering::words_say_off(words)) {
+    const Status meant = tiering::check_words(words);
+    out.sides =
+        meant.ok() ? resolver.sides(tiering::words_that_choose(words, words_of("HMS_NEAR_FAR", "")))
+                   : Result<tiering::Sides>(meant);
+  }
   out.topology = resolver.topology();
   return out;
 }

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/support/config.h"
 #include "runtime/support/result.h"
+#include "runtime/tiering/sides.h"
 #include "runtime/topology/topology.h"
 
 namespace hms::cli {
@@ -46,6 +48,7 @@ std::vector<std::string> check_statements(const RunOptions& options, std::string
 struct Effective {
   Config config;
   std::shared_ptr<const topology::Topology> topology;  // null where no word needs one
+  std::optional<Result<tiering::Sides>> sides;         // where tiering is asked for
 };
 // As check_configuration(), which has to find no problem first.
 Effective effective_configuration(const RunOptions& options);

@@ -86,6 +86,17 @@ class RulesTest(unittest.TestCase):
         none = explain("--", "ls", HMS_CONF="")
         self.assertEqual((none["rules"], none["requests"][0]["placement"]), ([], "default"))
 
+    def test_tiering(self):
+        self.assertIsNone(explain("--tiers", TIERS, "--", "ls")["tiering"])
+        sides = {"near": "tier:fast", "far": "tier:slow"}
+        self.assertEqual(explain("--tiers", TIERS, "--tiering", "auto", "--", "ls")["tiering"], sides)
+        self.assertEqual(explain("--tiers", TIERS, "--", "ls", HMS_TIERING="fast>slow")["tiering"], sides)
+        self.assertIsNone(explain("--tiers", TIERS, "--tiering", "off", "--", "ls", HMS_TIERING="auto")["tiering"])
+        text = hms("explain", "--tiers", TIERS, "--tiering", "auto", "--", "ls").stdout
+        self.assertIn("What no rule claims is tiered between tier:fast (near) and tier:slow (far)", text)
+        text = hms("explain", "--tiers", "only=64M", "--tiering", "auto", "--", "ls").stdout
+        self.assertIn("Tiering is asked for, and does nothing: ", text)
+
     def test_scripts_and_programs_that_cannot(self):
         with tempfile.NamedTemporaryFile("w", suffix=".sh") as script:
             script.write("#!%s\n" % REAL)
@@ -100,7 +111,8 @@ class RulesTest(unittest.TestCase):
 
     def test_refusals(self):
         for words in (["--rule", "sise>1:fast", "--", "ls"], ["--rule", "fast", "--tiers", "x=1M", "--", "ls"], [],
-                      ["1", "0x10", "0x20"], ["1", "nonsense"], ["1", "0x"], ["--rule", "local", "1"]):
+                      ["1", "0x10", "0x20"], ["1", "nonsense"], ["1", "0x"], ["--rule", "local", "1"], ["--tiering", "auto", "1"],
+                      ["--tiering", "nonsense", "--", "ls"], ["--tiering", "fast>nowhere", "--tiers", TIERS, "--", "ls"]):
             self.assertEqual(hms("explain", *words).returncode, 2, words)
         for words in (["--", "no-such-program"], ["4194304"], ["1"]):
             run = hms("explain", *words)
