@@ -13,6 +13,8 @@ constexpr double kFade = 0.9;
 constexpr double kJudgeFrom = 1;
 // What went may be twice as warm as it was.
 constexpr double kStillCold = 2;
+// Moves that saved so many times their cost are no ping-pong: what is hot takes turns.
+constexpr double kPaid = 2;
 // Below this share of what may move, there is too little to judge by.
 constexpr double kWidthMin = 1.0 / 64;
 // Of near memory: fewer moved bytes within some seconds are nobody's harm.
@@ -91,7 +93,8 @@ void MoveGovernor::decide(double now) {
   decide_at_ = now + kDecideEvery;
   if (frozen_) return;
   bool enough = moved_bytes_ > kVerdictShare * capacity_;
-  if (enough && returned_bytes_ > options_.pingpong_max * moved_bytes_) {
+  const bool paid = saved_ns_ > kPaid * cost_ns_;
+  if (enough && returned_bytes_ > options_.pingpong_max * moved_bytes_ && !paid) {
     squeeze(now, "units move back and forth");
   } else if (predicted_ >= options_.verdict_min && realised_ < options_.realised_min * predicted_ &&
              saved_ns_ < cost_ns_) {

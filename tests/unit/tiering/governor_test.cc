@@ -65,6 +65,30 @@ TEST_F(MoveGovernorTest, ThrashFreezesAndThaws) {
   EXPECT_TRUE(governor.why().empty());
 }
 
+// Two hot sets: most of what moves pays, a tenth of it does not before it moves back.
+TEST_F(MoveGovernorTest, WhatTakesTurnsIsNoThrashWhileItPays) {
+  for (double saved_ns : {1e9, 0.0}) {
+    governor = MoveGovernor();
+    bool up = false, froze = false;
+    double turn = now;
+    for (double end = now + 60; now < end; now += kStep) {
+      governor.refill(now, kNear);
+      for (const MoveGovernor::Due& due : governor.due(now)) {
+        const bool pays = due.side == Side::kNear && due.unit % 10 != 0;
+        governor.judged(due, pays ? 0.02 : 0, pays ? saved_ns : 0);
+      }
+      governor.decide(now);
+      froze = froze || governor.frozen();
+      if (now < turn || governor.frozen()) continue;
+      turn = now + 4;
+      up = !up;
+      for (UnitId unit = 0; unit < 20; ++unit)
+        governor.moved(unit, up ? Side::kNear : Side::kFar, 2 << 20, {0.02, 1e6, 2 << 20}, now);
+    }
+    EXPECT_EQ(froze, saved_ns == 0) << saved_ns;
+  }
+}
+
 TEST_F(MoveGovernorTest, ASecondFreezeIsLonger) {
   auto wrong = [&] {
     if (!governor.frozen()) governor.moved(next++, Side::kNear, 2 << 20, {0.05, 1e6, 2 << 20}, now);
