@@ -38,7 +38,7 @@ int print(const std::string& text) {
   return std::cout ? 0 : kFailed;
 }
 
-// Requests that no rule claims, under tiering; null: there is none.
+// Where requests go that no rule claims, under tiering.
 std::string tiering_text(const std::string& near, const std::string& far) {
   return "What no rule claims is tiered between " + near + " (near) and " + far + " (far)\n";
 }

@@ -77,7 +77,12 @@ class MeteredHeap final : public tiering::Heap {
     moving_s_ += own_cpu() - before;
   }
   void split(tiering::UnitId unit, uint32_t bytes) override { heap_.split(unit, bytes); }
-  void ask_huge(tiering::ClassId id) override { heap_.ask_huge(id); }
+  // Copies, as moves do.
+  void ask_huge(tiering::ClassId id) override {
+    const double before = own_cpu();
+    heap_.ask_huge(id);
+    moving_s_ += own_cpu() - before;
+  }
 
  private:
   tiering::Heap& heap_;
