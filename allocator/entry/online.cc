@@ -125,6 +125,7 @@ Status start_placing(const Profile* profile, bool tiering, const std::string& wo
   if (tiering) {
     sides = new Sides(two.value());
     read_options();
+    options.profiled = profile != nullptr;
     start_work(Work::kSteer);
   }
   close_gate_for_classes();

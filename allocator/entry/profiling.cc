@@ -65,6 +65,8 @@ Advice advise(const alloc::NewContext& context) {
       return Advice::kNear;
     case Lean::kFar:
       return Advice::kFar;
+    case Lean::kPart:
+      return Advice::kPart;
     case Lean::kMixed:
       return context.depth == 0 ? Advice::kSplit : Advice::kNone;
     case Lean::kUnknown:
@@ -76,6 +78,7 @@ Advice advise(const alloc::NewContext& context) {
 void place_by(const Profile& profile, uint64_t near_bytes) {
   recorded_program = new std::string(profile.program);
   plan = new tiering::ProfilePlan(profile, near_bytes);
+  alloc::limit_advised_part(plan->rest_bytes());
   keys.follow(plan);
 }
 

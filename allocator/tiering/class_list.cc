@@ -1,6 +1,7 @@
 // See class_list.h, and start_classes() of classes.h.
 #include "allocator/tiering/class_list.h"
 
+#include <algorithm>
 #include <new>
 #include <string>
 
@@ -21,7 +22,6 @@ using tiering::ClassId;
 using tiering::kNoClass;
 
 constexpr unsigned kPreparedClasses = 6;
-constexpr unsigned kSharedClasses = 3;    // probation, and the advised ones
 constexpr unsigned kFamily = 0x100;       // Placement::family of class 0
 constexpr size_t kWindowsForOthers = 64;  // of the region, that classes leave alone
 
@@ -123,6 +123,8 @@ ClassId first_class(tiering::ContextId id, bool fresh) {
       return kAdvisedNear;
     case Advice::kFar:
       return kAdvisedFar;
+    case Advice::kPart:
+      return kAdvisedPart;
     case Advice::kSplit:
       contexts().at(id).split.store(true, std::memory_order_release);
       class_epoch.fetch_add(1, std::memory_order_release);
@@ -164,6 +166,12 @@ void lock_preparing() { preparing.lock(); }
 void unlock_preparing() { preparing.unlock(); }
 
 void set_class_advice(AskAdvice ask) { ask_advice.store(ask, std::memory_order_release); }
+
+void limit_advised_part(uint64_t near_bytes) {
+  class_leg(kAdvisedPart)
+      ->plan.units->near_limit.store(
+          static_cast<int64_t>(std::min<uint64_t>(near_bytes, INT64_MAX)));
+}
 
 Result<tiering::Heap*> start_classes(const TargetRef& near, const TargetRef& far) {
   Status usable = check_targets(near, far);

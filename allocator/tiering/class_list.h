@@ -9,9 +9,12 @@
 
 namespace hms::alloc {
 
-// Classes that hold what is advised to be near, or far, until the context has one of its own.
+// Classes that hold what is advised to be near, far, or near in part, until the context has one of
+// its own; and how many they are, with probation.
 inline constexpr tiering::ClassId kAdvisedNear = 1;
 inline constexpr tiering::ClassId kAdvisedFar = 2;
+inline constexpr tiering::ClassId kAdvisedPart = 3;
+inline constexpr unsigned kSharedClasses = 4;
 
 tiering::ContextTable& contexts();
 

@@ -34,6 +34,7 @@ enum class Advice : uint8_t {
   kNone,
   kNear,
   kFar,
+  kPart,   // near, up to limit_advised_part()
   kSplit,  // where it is called from decides: to be told apart by depth of stack at once
 };
 struct NewContext {
@@ -45,6 +46,9 @@ struct NewContext {
 // itself takes the default placement. To be set before start_classes().
 using AskAdvice = Advice (*)(const NewContext&);
 void set_class_advice(AskAdvice ask);
+// How many bytes a context that is advised to be near in part has there at most. After
+// start_classes(), before a request comes to it.
+void limit_advised_part(uint64_t near_bytes);
 
 // For the entry points, and the tests: the placement of a request of this many bytes, counted for
 // its context, that came from `site` (a return address).

@@ -150,7 +150,10 @@ class ClassHeap final : public tiering::Heap {
   }
 
   void set_lean(ClassId id, Side side) override {
-    if (id < class_count()) class_leg(id)->plan.units->lean.store(side);
+    if (id >= class_count()) return;
+    UnitPlan& plan = *class_leg(id)->plan.units;
+    plan.lean.store(side);
+    plan.near_limit.store(INT64_MAX);  // which a profile has set: what is seen counts more
   }
 
   void assign(ContextId context, ClassId id) override {
@@ -173,6 +176,7 @@ class ClassHeap final : public tiering::Heap {
         ++i;
         continue;
       }
+      if (side == Side::kNear) move.leg->plan.units->near_limit.store(INT64_MAX);
       // All parts of a unit, if that is how the list goes on.
       size_t run = 1;
       const size_t parts = kUnitPages / move.part;

@@ -25,7 +25,7 @@ PlacementId hinted_placement(Hint hint) {
 }
 
 Hint hint_of_class(tiering::ClassId id) {
-  if (id <= kAdvisedFar) return kNoHint;
+  if (id < kSharedClasses) return kNoHint;
   for (unsigned hint = kNoHint + 1; hint < kHints; ++hint) {
     if (class_of_placement(known_placement(static_cast<Hint>(hint))) == id) {
       return static_cast<Hint>(hint);

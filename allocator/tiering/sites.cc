@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include <algorithm>
+
 #include "allocator/meta.h"
 #include "allocator/tiering/class_list.h"
 
@@ -72,7 +74,14 @@ ClassId own_class(Context* context, ClassId shared) {
   const ClassId own = take_class();
   if (own == kNoClass) return shared;
   UnitPlan& plan = *class_leg(own)->plan.units;
-  if (shared != tiering::kProbation) plan.lean.store(class_leg(shared)->plan.units->lean.load());
+  if (shared != tiering::kProbation) {
+    const UnitPlan& advised = *class_leg(shared)->plan.units;
+    plan.lean.store(advised.lean.load());
+    const int64_t limit = advised.near_limit.load();
+    // Of a part that is near, what came first stays in the class that is left.
+    const bool part = limit != INT64_MAX;
+    plan.near_limit.store(part ? std::max<int64_t>(0, limit - advised.near_bytes.load()) : limit);
+  }
   ClassId expected = shared;
   if (!context->class_id.compare_exchange_strong(expected, own)) return expected;
   class_epoch.fetch_add(1, std::memory_order_release);
@@ -86,7 +95,7 @@ ClassId class_of_context(ContextId id, bool fresh) {
     const ClassId given = first_class(id, fresh);
     if (context.class_id.compare_exchange_strong(now, given)) now = given;
   }
-  const bool shares = now <= kAdvisedFar && id != tiering::kOtherContext;
+  const bool shares = now < kSharedClasses && id != tiering::kOtherContext;
   if (!shares || context.settled.load(std::memory_order_relaxed) || !earned_class(context)) {
     return now;
   }

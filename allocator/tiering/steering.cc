@@ -120,6 +120,7 @@ tiering::EngineOptions options_for(const SteeringOptions& of) {
   options.cpu.budget = of.budget;
   options.cpu.limit = kLimit * of.budget;
   options.policy.gap_ns = of.gap_ns;
+  if (of.profiled) options.policy.believe_s = tiering::kBelieveProfile;
   return options;
 }
 

@@ -149,15 +149,21 @@ void end_life(Unit* unit) {
   unit->broken_up.store(false, kRelaxed);
 }
 
+bool within_limit(const UnitPlan& plan, size_t pages) {
+  return plan.near_bytes.load(kRelaxed) + static_cast<int64_t>(pages * os::kPageSize) <=
+         plan.near_limit.load(kRelaxed);
+}
+
 // Under the lock of the unit. An unborn unit gets the side that has room.
 bool commit_piece(Leg* leg, const Piece& piece) {
   UnitPlan& plan = *leg->plan.units;
   Unit& unit = unit_at(piece.unit);
   Side own = plan.lean.load(kRelaxed);
   const bool born = side_of_unit(unit, &own);
-  Side side = own;
+  const Side first = within_limit(plan, piece.pages) ? own : Side::kFar;
+  Side side = first;
   if (!charge_side(&plan, side, piece.pages)) {
-    side = other_side(own);
+    side = other_side(first);
     if (!charge_side(&plan, side, piece.pages)) return false;
     if (side == Side::kFar) {
       plan.places[0].account->counters->spilled.fetch_add(piece.pages * os::kPageSize, kRelaxed);

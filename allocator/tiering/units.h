@@ -78,9 +78,10 @@ struct UnitPlan {
   };
   Place places[2];  // by Side
   std::atomic<Side> lean{Side::kNear};
-  std::atomic<uint64_t> allocated{0};  // bytes handed out, cumulative
-  std::atomic<int64_t> near_bytes{0};  // charged to the near account
-  std::atomic<bool> huge{false};       // huge pages for what comes
+  std::atomic<int64_t> near_limit{INT64_MAX};  // bytes; what comes beyond is far
+  std::atomic<uint64_t> allocated{0};          // bytes handed out, cumulative
+  std::atomic<int64_t> near_bytes{0};          // charged to the near account
+  std::atomic<bool> huge{false};               // huge pages for what comes
   // The policy that the rest of a window has, from the highest unit on that was ever born there.
   // Under the lock of the leg.
   uintptr_t tail = 0;

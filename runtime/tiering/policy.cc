@@ -33,6 +33,7 @@ double floor_of(int bin) {
 
 Plan Policy::plan(const View& view, const Leave& leave) {
   double passed = last_ < 0 ? 0 : view.now - last_;
+  if (last_ < 0) first_ = view.now;
   last_ = view.now;
   for (const ClassView& of : view.classes) {
     if (passed > 0) {
@@ -45,6 +46,7 @@ Plan Policy::plan(const View& view, const Leave& leave) {
   forget(view.now);
   Plan plan;
   plan.price = price_of(view);
+  if (view.now < first_ + options_.believe_s) return plan;
   lean(view, &plan);
   if (leave.moves) exchange(view, leave, &plan);
   return plan;

@@ -18,14 +18,20 @@
 
 namespace hms::tiering {
 
+// Seconds that a profile is believed against what is seen: as long as what has moved stays.
+inline constexpr double kBelieveProfile = 10;
+
 struct PolicyOptions {
   double hysteresis = 1.5;  // a far unit must be so many times as hot as the near one it replaces
   double residency_s = 10;  // what moved does not move again for so long
-  double settle_s = 1;      // what behaves like this for less does not rise: a burst, a first touch
-  double patience = 2;      // an exchange must be expected to gain so many times what it costs
-  double horizon_s = 30;    // heat is never expected to last longer than that
-  double gap_ns = 100;      // what an access to far memory costs more
-  double move_ns = 2000;    // what moving 4 KiB costs
+  // So long after its start the policy only watches: a profile has decided where classes are born,
+  // and what a program does while it builds its data says little about what it does with them.
+  double believe_s = 0;
+  double settle_s = 1;    // what behaves like this for less does not rise: a burst, a first touch
+  double patience = 2;    // an exchange must be expected to gain so many times what it costs
+  double horizon_s = 30;  // heat is never expected to last longer than that
+  double gap_ns = 100;    // what an access to far memory costs more
+  double move_ns = 2000;  // what moving 4 KiB costs
   double accesses_per_event = 1;
   uint64_t step_bytes = uint64_t{64} << 20;  // at most that moves in one step: bounds its duration
   size_t listed_max = 65536;                 // units and parts
@@ -110,7 +116,7 @@ class Policy {
   std::unordered_map<UnitId, Residence> residents_;
   std::array<double, 256> births_{};  // bytes per second that classes grow by
   std::array<uint64_t, 256> live_{};
-  double last_ = -1;
+  double last_ = -1, first_ = -1;
 };
 
 }  // namespace hms::tiering

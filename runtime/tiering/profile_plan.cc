@@ -7,6 +7,8 @@
 namespace hms::tiering {
 namespace {
 
+constexpr uint64_t kSlackShare = 16;
+
 // Events and exposure: samples over what was watched, or bytes allocated over live bytes and time.
 struct Evidence {
   double events;
@@ -72,24 +74,27 @@ ProfilePlan::ProfilePlan(const Profile& profile, uint64_t near_bytes) {
   std::stable_sort(order.begin(), order.end(),
                    [&heat](size_t a, size_t b) { return heat[a] > heat[b]; });
   shares_.assign(heat.size(), 0);
-  double placed = 0;  // accesses to what leans near so far
+  std::vector<Lean> leans(heat.size(), Lean::kFar);
   for (size_t i : order) {
     const ContextProfile& c = profile.contexts[i];
-    const uint64_t room = near_bytes - std::min(near_bytes, near_peak_);
-    const double accesses = heat[i] * static_cast<double>(c.byte_seconds);
-    // What does not fit may still have what is left. But if it comes first it fills all of near
-    // memory: only where it gains more than those that it would keep out.
-    const double share =
-        c.peak > room ? static_cast<double>(room) / static_cast<double>(c.peak) : 1;
-    if (share < 1 && accesses * share <= placed) continue;
+    const uint64_t room = near_bytes - near_peak_;
     if (room == 0) break;
-    shares_[i] = share;
-    near_peak_ += std::min(c.peak, room);
-    placed += accesses * share;
+    if (c.peak <= room) {
+      leans[i] = Lean::kNear;
+      shares_[i] = 1;
+      near_peak_ += c.peak;
+      continue;
+    }
+    // Those before it take a little more than their bytes.
+    rest_bytes_ = room - std::min(room, near_peak_ / kSlackShare);
+    if (rest_bytes_ > 0) leans[i] = Lean::kPart;
+    shares_[i] = static_cast<double>(rest_bytes_) / static_cast<double>(c.peak);
+    near_peak_ += rest_bytes_;
+    break;
   }
   places_.reserve(heat.size());
   for (size_t i = 0; i < heat.size(); ++i) {
-    places_.push_back({profile.contexts[i].key, shares_[i] > 0 ? Lean::kNear : Lean::kFar});
+    places_.push_back({profile.contexts[i].key, leans[i]});
   }
   std::sort(places_.begin(), places_.end(),
             [](const Place& a, const Place& b) { return a.key < b.key; });

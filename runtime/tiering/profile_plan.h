@@ -1,8 +1,10 @@
 // What a profile says about where the allocations of a place should be born.
 //
-// The hottest bytes first, until near memory is full by what each place held at most. Heat is
-// believed as far as it was sampled: a place with few samples counts as nearly average. What the
-// profile does not know, or no longer agrees about, is left to whoever decides without it.
+// The hottest bytes first, until near memory is full by what each place held at most. The place
+// that does not fit any more has the rest, and no more than that, or it would keep out hotter ones
+// that come later. Heat is believed as far as it was sampled: a place with few samples counts as
+// nearly average. What the profile does not know, or no longer agrees about, is left to whoever
+// decides without it.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,7 @@ enum class Lean : uint8_t {
   kUnknown,
   kNear,
   kFar,
+  kPart,   // near, but no more than rest_bytes() of it
   kMixed,  // some of the places that share these frames are near, some far: more frames would tell
 };
 
@@ -32,6 +35,9 @@ class ProfilePlan {
   // innermost out, decide.
   Lean lean_of(const StableKey& key) const;
 
+  // Near memory that is left for the one place that does not fit. 0: there is none.
+  uint64_t rest_bytes() const { return rest_bytes_; }
+
   // Were everything as the profile saw it: what near memory holds at most, and which share of a
   // context is there, by its place in the profile. Less than 1 where it does not fit.
   uint64_t near_peak() const { return near_peak_; }
@@ -44,7 +50,7 @@ class ProfilePlan {
   };
   std::vector<Place> places_;  // sorted by key
   std::vector<std::pair<std::string, uint32_t>> objects_;
-  uint64_t near_peak_ = 0;
+  uint64_t near_peak_ = 0, rest_bytes_ = 0;
   std::vector<double> shares_;
 };
 

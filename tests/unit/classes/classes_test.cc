@@ -15,6 +15,7 @@
 
 #include "allocator/account.h"
 #include "allocator/fast_path.h"
+#include "allocator/tiering/class_list.h"
 #include "allocator/tiering/classes.h"
 #include "allocator/tiering/pins.h"
 #include "allocator/tiering/sites.h"
@@ -35,6 +36,7 @@ using tiering::UnitView;
 constexpr uint64_t kNearBytes = 64 * kMiB;
 constexpr uintptr_t kAdvisedFarSite = 0x7000001;
 constexpr uintptr_t kAdvisedNearSite = 0x7000002;
+constexpr uintptr_t kAdvisedPartSite = 0x7000003;
 
 std::atomic<unsigned> asked{0};
 
@@ -42,6 +44,7 @@ Advice advise(const NewContext& context) {
   asked.fetch_add(1);
   const auto site = reinterpret_cast<uintptr_t>(context.site);
   if (site == kAdvisedFarSite) return Advice::kFar;
+  if (site == kAdvisedPartSite) return Advice::kPart;
   return site == kAdvisedNearSite ? Advice::kNear : Advice::kNone;
 }
 
@@ -159,6 +162,24 @@ TEST_F(Classes, NewContextsAreAskedAboutOnceAndPlacedAsAdvised) {
   // With a class of its own the context keeps to the side.
   fill(&blocks, 2000, 4 * kMiB, site(kAdvisedFarSite));
   EXPECT_EQ(key_of(blocks.all().back()), "classes:far");
+}
+
+TEST_F(Classes, WhatIsNearInPartLeavesTheRestToOthers) {
+  constexpr uint64_t kPart = 8 * kMiB;
+  limit_advised_part(kPart);
+  Blocks blocks;
+  fill(&blocks, 100 * kKiB, 4 * kPart, site(kAdvisedPartSite));
+  const ClassId id = class_of(blocks.all().back());
+  EXPECT_GE(id, kSharedClasses);
+  const auto near = static_cast<uint64_t>(class_leg(id)->plan.units->near_bytes.load());
+  EXPECT_GE(near, kPart - kUnitBytes);
+  EXPECT_LT(near, kPart + kUnitBytes);
+  EXPECT_EQ(key_of(blocks.all().back()), "classes:far");
+  check_accounts();
+  // The engine knows better.
+  heap_->set_lean(id, Side::kNear);
+  fill(&blocks, 100 * kKiB, 2 * kPart, site(kAdvisedPartSite));
+  EXPECT_EQ(key_of(blocks.all().back()), "classes:near");
 }
 
 TEST_F(Classes, UnitsAreBornWhereTheClassLeansWhileThereIsRoom) {

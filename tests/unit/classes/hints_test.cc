@@ -74,7 +74,8 @@ TEST_F(Hints, EachHasAClassOfItsOwn) {
     }
   }
   EXPECT_EQ(seen.size(), kHints - 1);
-  for (ClassId shared : {tiering::kProbation, kAdvisedNear, kAdvisedFar, tiering::kNoClass}) {
+  for (ClassId shared :
+       {tiering::kProbation, kAdvisedNear, kAdvisedFar, kAdvisedPart, tiering::kNoClass}) {
     EXPECT_EQ(seen.count(shared), 0U);
   }
 }
@@ -168,7 +169,7 @@ int without_classes() {
   if (start() == nullptr) return 2;
   void* after = hms_malloc(100, hot);  // the same handle
   if (strcmp(hms_target_of(after), "classes:near") != 0) return 3;
-  if (class_with(after) <= kAdvisedFar) return 4;
+  if (class_with(after) < kSharedClasses) return 4;
   hms_free(before);
   hms_free(after);
   return testing::Test::HasFailure() ? 5 : 0;
@@ -208,7 +209,7 @@ int after_many_contexts() {
     seen.insert(class_with(
         hms_malloc(100, hinted(static_cast<hms_heat>(hint / 3), static_cast<hms_life>(hint % 3)))));
   }
-  return seen.size() == kHintClasses && *seen.begin() > kAdvisedFar ? 0 : 2;
+  return seen.size() == kHintClasses && *seen.begin() >= kSharedClasses ? 0 : 2;
 }
 
 TEST(HintsDeathTest, InFreshProcesses) {

@@ -47,6 +47,18 @@ TEST_F(EngineTest, BringsTheHotUnitsNear) {
   EXPECT_EQ(engine->report().demoted, 7 * kUnitBytes);
 }
 
+TEST_F(EngineTest, BelievesAProfileAtFirst) {
+  options.policy.believe_s = kBelieveProfile;
+  begin(8);
+  for (unsigned i = 0; i < 64; ++i)
+    heap->add(1, i < 8 ? Side::kNear : Side::kFar, i % 8 == 7 ? 1e6 : 1e3);
+  run(kBelieveProfile - 1);
+  EXPECT_EQ(heap->moves, 0u);
+  EXPECT_EQ(engine->report().leans, 0u);
+  run(16);
+  EXPECT_GT(heap->hit_ratio(), 0.99);
+}
+
 TEST_F(EngineTest, MovesNothingWhenNothingIsHotter) {
   begin(8);
   for (unsigned i = 0; i < 64; ++i) heap->add(1, i < 8 ? Side::kNear : Side::kFar, 1e5);

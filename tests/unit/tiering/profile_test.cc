@@ -223,6 +223,7 @@ TEST(ProfilePlanTest, HottestFirstUntilNearIsFull) {
   EXPECT_EQ(plan.lean_of(key_of({{0, 1}, {0, 200}})), Lean::kFar);
   EXPECT_EQ(plan.lean_of(key_of({{0, 3}, {1, 5}})), Lean::kFar);
   EXPECT_EQ(plan.near_peak(), uint64_t{12} << 20);
+  EXPECT_EQ(plan.rest_bytes(), 0U);
 }
 
 TEST(ProfilePlanTest, NoNearMemoryMeansFar) {
@@ -231,15 +232,16 @@ TEST(ProfilePlanTest, NoNearMemoryMeansFar) {
   for (size_t i = 0; i < 4; ++i) EXPECT_EQ(plan.near_share(i), 0);
 }
 
-// A place that is too large gets what is left only if that outweighs what it might keep out.
-TEST(ProfilePlanTest, ALargePlaceDoesNotCrowdOutHotterOnes) {
-  Profile p = ranked();
-  EXPECT_EQ(ProfilePlan(p, uint64_t{24} << 20).lean_of(key_of({{0, 3}, {1, 5}})), Lean::kFar);
-  p.contexts.erase(p.contexts.begin(), p.contexts.begin() + 3);
-  const ProfilePlan alone(p, uint64_t{24} << 20);
-  EXPECT_EQ(alone.lean_of(key_of({{0, 3}, {1, 5}})), Lean::kNear);
-  EXPECT_EQ(alone.near_peak(), uint64_t{24} << 20);
-  EXPECT_DOUBLE_EQ(alone.near_share(0), 24.0 / 512);
+// A place that is too large gets what is left, which is what it cannot keep others out of.
+TEST(ProfilePlanTest, ALargePlaceGetsWhatIsLeft) {
+  const ProfilePlan plan(ranked(), uint64_t{24} << 20);
+  EXPECT_EQ(plan.lean_of(key_of({{0, 1}, {0, 100}})), Lean::kNear);
+  EXPECT_EQ(plan.lean_of(key_of({{0, 3}, {1, 5}})), Lean::kPart);
+  EXPECT_EQ(plan.lean_of(key_of({{0, 1}, {0, 200}})), Lean::kFar);
+  // A sixteenth of the others' 12 MiB is kept free.
+  EXPECT_EQ(plan.rest_bytes(), uint64_t{45} << 18);
+  EXPECT_EQ(plan.near_peak(), (uint64_t{12} << 20) + plan.rest_bytes());
+  EXPECT_DOUBLE_EQ(plan.near_share(3), 11.25 / 512);
 }
 
 TEST(ProfilePlanTest, FewSamplesAreNotBelieved) {
@@ -279,7 +281,7 @@ TEST(ProfilePlanTest, ShorterKeys) {
   p.contexts.push_back(context({{0, 1}}, 1 << 20, 50'000, 1 << 20));
   p.contexts.push_back(context({{0, 3}}, 1 << 20, 50'000, 1 << 20));
   p.contexts.push_back(context({{0, 1}, {0, 200}, {1, 7}}, 1 << 20, 50'000, 1 << 20));
-  const ProfilePlan plan(p, uint64_t{16} << 20);
+  const ProfilePlan plan(p, uint64_t{15} << 20);
   EXPECT_EQ(plan.lean_of(key_of({{0, 1}})), Lean::kMixed);
   EXPECT_EQ(plan.lean_of(key_of({{0, 3}})), Lean::kFar);
   EXPECT_EQ(plan.lean_of(key_of({{0, 1}, {0, 200}})), Lean::kFar);

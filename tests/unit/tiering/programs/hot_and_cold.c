@@ -8,6 +8,7 @@
 //   wrapped  malloc is called at one place, from two others
 //   places   it is also called at a hundred more
 //   kill     ends by SIGKILL, once its profile was stored
+//   tell     prints how many KiB of each place are in the memory "tier:near"
 //   exec     a second image does the same, once the profile of the first was stored
 #include <dirent.h>
 #include <signal.h>
@@ -24,6 +25,9 @@ enum { kBlocks = 2048, kBytes = 4096, kColdPerHot = 8 };
 
 static char* hot[kBlocks];
 static char* cold[kBlocks][kColdPerHot];
+
+// Of the preloaded library.
+__attribute__((weak)) const char* hms_target_of(const void* block);
 
 // Places of their own, whatever the compiler thinks of it.
 __attribute__((noinline)) static char* make_hot(void) {
@@ -105,6 +109,19 @@ static void work(double seconds, int wrapped) {
   }
 }
 
+static int near(const char* block) {
+  const char* target = hms_target_of != NULL ? hms_target_of(block) : NULL;
+  return target != NULL && strcmp(target, "tier:near") == 0;
+}
+static void tell(void) {
+  int of_hot = 0, of_cold = 0;
+  for (int i = 0; i < kBlocks; ++i) {
+    of_hot += near(hot[i]);
+    for (int j = 0; j < kColdPerHot; ++j) of_cold += near(cold[i][j]);
+  }
+  printf("%d %d\n", of_hot * kBytes / 1024, of_cold * kBytes / 1024);
+}
+
 int main(int argc, char** argv) {
   const double seconds = argc > 1 ? atof(argv[1]) / 1000 : 1;
   const char* how = argc > 2 ? argv[2] : "exit";
@@ -118,6 +135,7 @@ int main(int argc, char** argv) {
   if (strcmp(how, "places") == 0) hundred_places();
   work(seconds, strcmp(how, "wrapped") == 0);
   if (strcmp(how, "kill") == 0 || strcmp(how, "exec") == 0) wait_until_stored();
+  if (strcmp(how, "tell") == 0) tell();
   if (strcmp(how, "_exit") == 0) _exit(7);
   if (strcmp(how, "kill") == 0) kill(getpid(), SIGKILL);
   if (strcmp(how, "exec") == 0) execl(argv[0], argv[0], argv[1], "_exit", (char*)NULL);
