@@ -6,6 +6,8 @@ import subprocess
 
 # Two tiers over whatever nodes there are: small blocks prefer one, the others the other.
 TWO_TIERS = "tiers fast=4G,slow=16G; size>=4096: slow>fast; fast>slow"
+# Tiering with nothing to gain: near memory is larger than any of the programs.
+NULL_POLICY = {"HMS_TIERS": "fast=8G,slow=8G", "HMS_TIERING": "auto"}
 MEM_TIERS = "KIND:DRAM,RATIO:1;POLICY:STATIC_RATIO"
 
 
@@ -41,6 +43,7 @@ def known():
         Peer("memtier", "libmemtier.so.0", "libmemkind0", env={"MEMKIND_MEM_TIERS": MEM_TIERS}),
         Peer("hms", "libhms_malloc.so", ""),
         Peer("hms-rules", "libhms_malloc.so", "", env={"HMS_CONF": TWO_TIERS}),
+        Peer("hms-tiering", "libhms_malloc.so", "", env=NULL_POLICY),
         Peer("memkind-default", "libmemkind.so.0", "libmemkind0", "memkind",
              {"HMS_BENCH_KIND": "MEMKIND_DEFAULT"}),
         Peer("memkind-regular", "libmemkind.so.0", "libmemkind0", "memkind",

@@ -36,7 +36,7 @@ class Report:
 
     def goals(self):
         return [*self._table_goals(), *self._tier_goals(), *self._geomean_goals(),
-                *self._program_goals(), *self._memory_goals(), *self._openmp_goals()]
+                *self._program_goals(), *self._null_policy_goals(), *self._memory_goals(), *self._openmp_goals()]
 
     def _table_goals(self):
         """The small cases against the best of the well-known allocators, plain and explicit."""
@@ -76,6 +76,16 @@ class Report:
                 yield (f"two-tier rules / default, geomean of {told[3]} {group} cases",
                        f"{told[0]:.3f}, worst {told[1]:.2f} ({told[2]})", "<= 1.03",
                        told[0] <= 1.03)
+
+    def _null_policy_goals(self):
+        """Tiering that has nothing to gain, against none."""
+        names = self.results.group("program")
+        for key, what in (("value", "time"), ("rss_kib", "peak RSS")):
+            told = self.results.geomean_ratio(names, "hms-tiering", "hms", key)
+            if told:
+                limit = {"value": 1.01, "rss_kib": 1.03}[key]
+                yield (f"tiering with all memory near / default, {what}, geomean of {told[3]} programs",
+                       f"{told[0]:.3f}, worst {told[1]:.2f} ({told[2]})", f"<= {limit:.2f}", told[0] <= limit)
 
     def _covers(self, peer, names):
         return all(self.results.values(name, peer) for name in names)

@@ -148,6 +148,32 @@ void contexts(Heap& heap, const Load& load) {
   for (void* block : cold) heap.release(block);
 }
 
+// Eight allocating places whose blocks lie mixed; which of them is hot changes three times. What
+// moves from page to page is a matter of the place here, unlike in flip.
+template <typename Heap>
+void rotate(Heap& heap, const Load& load) {
+  constexpr size_t kPlaces = 8;
+  constexpr uint64_t kBytes = 256;
+  constexpr auto kAllocate = all_sites<Heap>(std::make_index_sequence<kPlaces>());
+  std::array<std::vector<void*>, kPlaces> blocks;
+  Random random(27);
+  for (uint64_t i = 0; i < load.bytes / kBytes; ++i) {
+    size_t place = random.below(kPlaces);
+    blocks[place].push_back(kAllocate[place](heap, kBytes, 0));
+    heap.store(blocks[place].back(), kBytes);
+  }
+  heap.warm();
+  for (uint32_t phase = 0; phase < 4; ++phase) {
+    heap.phase(phase);
+    for (uint64_t i = 0; i < load.accesses / 4 / (kBytes / kLine); ++i) {
+      size_t place = random.below(10) > 0 ? phase * 2 : random.below(kPlaces);
+      heap.load(blocks[place][random.below(blocks[place].size())], kBytes);
+    }
+  }
+  for (std::vector<void*>& of : blocks)
+    for (void* block : of) heap.release(block);
+}
+
 // All data in one block, a part of it hot: the allocator sees one object.
 template <typename Heap>
 void one_block(Heap& heap, const Load& load) {
@@ -173,6 +199,7 @@ std::vector<Kernel<Heap>> adversary_kernels() {
       {"loop-1.1", "a loop over 1.1 times the fast memory", Kind::kAdversary, loop_11<Heap>},
       {"loop-2", "a loop over twice the fast memory", Kind::kAdversary, loop_20<Heap>},
       {"flip", "two hot sets that take turns", Kind::kAdversary, flip<Heap>},
+      {"rotate", "eight allocating places, hot by turns", Kind::kAdversary, rotate<Heap>},
       {"hot-line", "one hot line in each page", Kind::kAdversary, hot_line<Heap>},
       {"storm", "short-lived blocks beside data at rest", Kind::kAdversary, storm<Heap>},
       {"contexts", "ten thousand allocating places, one in ten hot", Kind::kAdversary,

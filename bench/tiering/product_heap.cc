@@ -30,15 +30,18 @@ ProductHeap::ProductHeap(const Trace& trace, const Options& options)
   }
 }
 
+void ProductHeap::follow_profile(const Context& context, Class* made) const {
+  const engine::Lean lean = options_.foreseen->leans.at({context.site, context.depth});
+  if (lean == engine::Lean::kFar) made->lean = Side::kFar;
+  if (lean == engine::Lean::kPart) made->near_limit = options_.foreseen->rest_bytes;
+}
+
 engine::ClassId ProductHeap::class_for(uint32_t id, uint64_t bytes) {
   Context& context = contexts_[id];
-  auto known = options_.profile ? options_.profile->find({context.site, context.depth})
-                                : Profile::const_iterator();
-  bool profiled = options_.profile && known != options_.profile->end();
-  bool known_enough = profiled || context.allocated >= engine::kProbationBytes;
+  bool known_enough = options_.foreseen || context.allocated >= engine::kProbationBytes;
   if (context.of == engine::kProbation && known_enough && classes_used_ < classes_.size()) {
     context.of = static_cast<engine::ClassId>(classes_used_++);
-    if (profiled) classes_[context.of].lean = known->second;
+    if (options_.foreseen) follow_profile(context, &classes_[context.of]);
   }
   ++context.allocations;
   context.allocated += bytes;
@@ -153,17 +156,20 @@ void ProductHeap::commit(engine::ClassId id, uint64_t address, uint64_t bytes) {
     if (page != kNone) continue;
     page = pages();
     near_.push_back(false);
-    if (found->second.birth == Side::kNear) make_near(page);
+    Class& of = classes_[id];
+    bool near = found->second.birth == Side::kNear && of.near_born + kPage <= of.near_limit;
+    if (near && make_near(page)) of.near_born += kPage;
   }
 }
 
 Layout ProductHeap::layout() const { return {kPage, page_of_, pages()}; }
 
-Profile ProductHeap::profile() const {
-  Profile out;
-  for (const Context& context : contexts_)
-    if (context.of != engine::kProbation)
-      out[{context.site, context.depth}] = classes_[context.of].lean;
+std::vector<engine::ClassId> ProductHeap::classes_of_pages() const {
+  std::vector<engine::ClassId> out(pages());
+  for (const auto& [number, unit] : units_)
+    for (uint32_t page : unit.pages)
+      if (page != kNone)
+        out[page] = static_cast<engine::ClassId>(number * kUnitBytes / kWindowBytes);
   return out;
 }
 
@@ -220,6 +226,7 @@ void ProductHeap::move(const std::vector<engine::UnitId>& units, Side side,
     Unit& unit = units_.at(units[k] / kPagesPerUnit);
     uint32_t first = units[k] % kPagesPerUnit, count = unit.part_bytes / kPage;
     if (count == kPagesPerUnit) unit.birth = side;
+    if (side == Side::kNear) classes_[units[k] * kPage / kWindowBytes].near_limit = UINT64_MAX;
     for (uint32_t i = first; i < first + count; ++i) {
       uint32_t page = unit.pages[i];
       if (page == kNone || near_[page] == (side == Side::kNear)) continue;

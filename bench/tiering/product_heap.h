@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bench/tiering/foreseen.h"
 #include "bench/tiering/layout.h"
 #include "bench/tiering/trace.h"
 #include "runtime/tiering/heap.h"
@@ -22,16 +23,13 @@ namespace hms::bench::tiering {
 
 namespace engine = hms::tiering;
 
-// What an earlier run found out: contexts by place and depth, and where they belong.
-using Profile = std::map<std::pair<uint64_t, uint64_t>, engine::Side>;
-
 class ProductHeap : public engine::Heap {
  public:
   struct Options {
     uint64_t near_bytes = 0;
     uint64_t unit_bytes = engine::kUnitBytes;  // smaller: as if units were listed in such parts
     bool parts = true;                         // false: split() is ignored
-    const Profile* profile = nullptr;
+    const Foreseen* foreseen = nullptr;
   };
   ProductHeap(const Trace& trace, const Options& options);
 
@@ -45,13 +43,16 @@ class ProductHeap : public engine::Heap {
   uint32_t listed(uint32_t page) const { return listed_[page]; }
   uint64_t moved_pages(engine::Side side) const { return moved_[static_cast<int>(side)]; }
   Layout layout() const;
-  Profile profile() const;
+  std::vector<engine::ClassId> classes_of_pages() const;
 
   engine::Room room() override;
   void contexts(std::vector<engine::ContextView>* out) override;
   void classes(std::vector<engine::ClassView>* out) override;
   void units(std::vector<engine::UnitView>* out) override;
-  void set_lean(engine::ClassId id, engine::Side side) override { classes_[id].lean = side; }
+  void set_lean(engine::ClassId id, engine::Side side) override {
+    classes_[id].lean = side;
+    classes_[id].near_limit = UINT64_MAX;
+  }
   void assign(engine::ContextId context, engine::ClassId id) override;
   void move(const std::vector<engine::UnitId>& units, engine::Side side,
             std::vector<engine::Moved>* moved) override;
@@ -73,6 +74,7 @@ class ProductHeap : public engine::Heap {
   };
   struct Class {
     engine::Side lean = engine::Side::kNear;
+    uint64_t near_born = 0, near_limit = UINT64_MAX;  // bytes; what comes beyond is far
     uint64_t live = 0, allocated = 0, end = 0;
     std::map<uint64_t, uint64_t> free;  // ranges by address
     std::map<uint64_t, Bin> bins;
@@ -84,6 +86,7 @@ class ProductHeap : public engine::Heap {
     std::array<uint32_t, engine::kUnitBytes / kPage> pages;  // numbers, or kNone
   };
 
+  void follow_profile(const Context& context, Class* made) const;
   engine::ClassId class_for(uint32_t context, uint64_t bytes);
   uint64_t take(Class* from, uint64_t bytes);
   uint64_t take_range(Class* from, uint64_t bytes);

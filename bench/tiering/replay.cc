@@ -98,7 +98,7 @@ struct Variant {
   const char* name;
   Seeing seeing;
   uint64_t unit_bytes;
-  bool parts, profiled;
+  bool parts, profiled, steps = true;
 };
 // The engine as it is, with units of other sizes and no parts, with other eyes, and with what an
 // earlier run found out.
@@ -110,6 +110,7 @@ constexpr Variant kVariants[] = {
     {"bits", Seeing::kBits, kHugePage, true, false},
     {"writes", Seeing::kWrites, kHugePage, true, false},
     {"profiled", Seeing::kSamples, kHugePage, true, true},
+    {"profile-only", Seeing::kSamples, kHugePage, true, true, false},
 };
 
 void print_phases(const Steered& result) {
@@ -126,26 +127,28 @@ void print_phases(const Steered& result) {
 }
 
 void print_engine(const Trace& trace, const Options& options) {
-  Profile profile;
+  const double epoch_s = static_cast<double>(options.epoch_ms) / 1000;
+  const Foreseen foreseen = foresee(trace, {options.fast_bytes, options.rate, epoch_s});
   const char* separator = "";
   for (const Variant& variant : kVariants) {
     SteerOptions how;
     how.heap.near_bytes = options.fast_bytes;
     how.heap.unit_bytes = variant.unit_bytes;
     how.heap.parts = variant.parts;
-    how.heap.profile = variant.profiled ? &profile : nullptr;
+    how.heap.foreseen = variant.profiled ? &foreseen : nullptr;
     how.seeing = variant.seeing;
+    how.steps = variant.steps;
+    if (variant.profiled) how.engine.policy.believe_s = engine::kBelieveProfile;
     how.rate = options.rate;
-    how.epoch_s = static_cast<double>(options.epoch_ms) / 1000;
+    how.epoch_s = epoch_s;
     Steered result = steer(trace, how);
-    if (profile.empty()) profile = result.profile;
     printf(
         "%s\n    \"%s\": {\"hits\": %.4f, \"last_hits\": %.4f, \"first_second_hits\": %.4f, "
-        "\"oracle\": %.4f, \"last_oracle\": %.4f, \"moved_bytes\": %llu, "
+        "\"oracle\": %.4f, \"last_oracle\": %.4f, \"births\": %.4f, \"moved_bytes\": %llu, "
         "\"demoted_bytes\": %llu, \"churn\": %.5f, \"estimate\": %.4f, \"parts\": %zu, "
         "\"classes\": %u, \"why\": \"%s\",\n      \"phases\": [",
         separator, variant.name, result.hits, result.last_hits, result.first_hits, result.oracle,
-        result.last_oracle, static_cast<unsigned long long>(result.promoted),
+        result.last_oracle, result.births, static_cast<unsigned long long>(result.promoted),
         static_cast<unsigned long long>(result.demoted), result.churn, result.share_seen,
         result.parts, result.classes, result.why.c_str());
     print_phases(result);

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 #include <numeric>
 
 #include "bench/tiering/heap.h"
+#include "bench/tiering/lives.h"
 #include "bench/tiering/policies.h"
 
 namespace hms::bench::tiering {
@@ -59,37 +61,6 @@ class TraceSampler : public engine::Sampler {
   std::vector<uint32_t> counts_;
 };
 
-// Allocates and releases as the trace says, up to a tick.
-class Lives {
- public:
-  Lives(const Trace& trace, ProductHeap& heap) : trace_(trace), heap_(heap) {
-    for (size_t i = 0; i < trace.objects.size(); ++i)
-      if (trace.objects[i].death != kNever) deaths_.push_back(i);
-    std::sort(deaths_.begin(), deaths_.end(), [&](size_t a, size_t b) {
-      return std::pair(trace.objects[a].death, a) < std::pair(trace.objects[b].death, b);
-    });
-  }
-  void until(uint64_t tick) {
-    for (; born_ < trace_.objects.size() && trace_.objects[born_].birth < tick; ++born_) {
-      bury(trace_.objects[born_].birth, born_);
-      heap_.allocate(born_);
-    }
-    bury(tick, born_);
-  }
-
- private:
-  // What died in the tick of a birth may have been born in it.
-  void bury(uint64_t tick, size_t born) {
-    while (dead_ < deaths_.size() && trace_.objects[deaths_[dead_]].death <= tick &&
-           deaths_[dead_] < born)
-      heap_.release(deaths_[dead_++]);
-  }
-  const Trace& trace_;
-  ProductHeap& heap_;
-  std::vector<size_t> deaths_;
-  size_t born_ = 0, dead_ = 0;
-};
-
 struct EpochResult {
   uint64_t accesses = 0, hits = 0, promoted = 0;
   std::vector<bool> near;  // pages, before the epoch; only where a phase begins
@@ -136,6 +107,33 @@ double best_ratio(const std::vector<uint64_t>& heat, uint64_t room) {
   for (uint32_t page : best_pages(heat, room)) out.part += heat[page];
   out.whole = std::accumulate(heat.begin(), heat.end(), uint64_t{0});
   return out.value();
+}
+
+// Near memory goes to the hottest classes first; which pages of one are the hot ones nobody knows
+// when they are born, so a class that does not fit has the share of its accesses that it has room.
+double best_births(const std::vector<uint64_t>& heat, const std::vector<engine::ClassId>& classes,
+                   uint64_t room) {
+  struct Sum {
+    uint64_t heat = 0, pages = 0;
+  };
+  std::map<engine::ClassId, Sum> by_class;
+  for (size_t page = 0; page < heat.size(); ++page) {
+    by_class[classes[page]].heat += heat[page];
+    ++by_class[classes[page]].pages;
+  }
+  std::vector<Sum> sums;
+  for (const auto& [id, sum] : by_class) sums.push_back(sum);
+  std::sort(sums.begin(), sums.end(),
+            [](const Sum& a, const Sum& b) { return a.heat * b.pages > b.heat * a.pages; });
+  double near = 0, all = 0;
+  for (const Sum& sum : sums) {
+    uint64_t fits = std::min(room, sum.pages);
+    room -= fits;
+    all += static_cast<double>(sum.heat);
+    near +=
+        static_cast<double>(sum.heat) * static_cast<double>(fits) / static_cast<double>(sum.pages);
+  }
+  return all > 0 ? near / all : 0;
 }
 
 PhaseResult judge_phase(const Trace& trace, const Layout& layout, const SteerOptions& options,
@@ -207,7 +205,7 @@ Steered steer(const Trace& trace, const SteerOptions& options) {
     }
     promoted = heap.moved_pages(engine::Side::kNear);
     demoted = heap.moved_pages(engine::Side::kFar);
-    steering.step(static_cast<double>(i + 1) * options.epoch_s);
+    if (options.steps) steering.step(static_cast<double>(i + 1) * options.epoch_s);
     epoch.promoted = (heap.moved_pages(engine::Side::kNear) - promoted) * kPage;
     if (judged) {
       out.promoted += epoch.promoted;
@@ -215,12 +213,13 @@ Steered steer(const Trace& trace, const SteerOptions& options) {
     }
   }
   judge(trace, heap.layout(), options, epochs, &out);
+  out.births = best_births(heat_of(trace, heap.layout(), trace.warm_epochs, epochs.size()),
+                           heap.classes_of_pages(), options.heap.near_bytes / kPage);
   const engine::Report& report = steering.report();
   out.share_seen = report.hit_ratio;
   out.parts = report.parts;
   out.classes = static_cast<unsigned>(report.classes.size());
   out.why = report.why;
-  out.profile = heap.profile();
   return out;
 }
 

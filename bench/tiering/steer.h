@@ -24,6 +24,7 @@ struct SteerOptions {
   Seeing seeing = Seeing::kSamples;
   uint64_t rate = 200;
   double epoch_s = 0.25;  // assumed duration of an epoch, and time between steps
+  bool steps = true;      // false: the engine does nothing, and data stays where it was born
 };
 
 // One stretch of judged epochs in which the kernel behaves alike.
@@ -41,6 +42,7 @@ struct Steered {
   double first_hits = 0;               // of the first second
   double oracle = 0;                   // best static pages of the layout that came of it
   double last_oracle = 0;              // of the last quarter
+  double births = 0;                   // best shares of near memory for classes, as they are born
   uint64_t promoted = 0, demoted = 0;  // bytes, in judged epochs
   double churn = 0;       // promoted per second in the last quarter, as a share of near memory
   double share_seen = 0;  // estimate of the hit ratio at the end, by the engine
@@ -49,7 +51,6 @@ struct Steered {
   std::string why;
   std::vector<double> by_epoch;  // hit ratios
   std::vector<PhaseResult> phases;
-  Profile profile;
 };
 
 Steered steer(const Trace& trace, const SteerOptions& options);

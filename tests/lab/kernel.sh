@@ -11,8 +11,8 @@
 # doctor_says NAME yes|no
 doctor_says() {
   local found
-  found=$("$hms" doctor --json | jq -r --arg name "$1" '.findings[] | select(.name == $name) | .status')
-  [ "$([ "$found" = ok ] && echo yes || echo no)" = "$2" ]
+  found=$("$hms" doctor --json | jq -r --arg name "$1" '.findings[] | select(.name == $name) | .found')
+  [ "$([ "$found" = works ] && echo yes || echo no)" = "$2" ]
 }
 case $(uname -r) in
   6.1.*) new=no ;;

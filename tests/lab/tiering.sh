@@ -61,8 +61,8 @@ audit >/dev/null
 expect "off: they stay there" [ "$(pages_on 0 node1)" = "$before" ]
 program_done off
 
-# The engine exchanges it. Looking costs an emulated processor twenty times what it costs a real one.
-export HMS_TIERING_CPU=20
+# The engine exchanges it. An emulated processor: see hints.sh.
+export HMS_TIERING_CPU=20 HMS_TIERING_GAP=2000
 program_start --tiering auto
 expect "auto: the hot objects come to node 0" hot_comes_near
 audit_in_motion
