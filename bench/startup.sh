@@ -64,4 +64,5 @@ int main(int argc, char** argv) {
 }
 END
 ${CC:-cc} -O2 -o "$work/launch" "$work/launch.c"
+echo "startup.sh: $rounds rounds of four ways to start /bin/true" >&2
 "$work/launch" "$peer" "$library" "$rounds" "$limit"

@@ -7,6 +7,7 @@
 
 #include "cli/command.h"
 #include "cli/pages.h"
+#include "cli/progress.h"
 #include "runtime/support/inspect.h"
 
 namespace hms::cli {
@@ -45,7 +46,11 @@ void print(const CheckOptions& options, const Inspection& result) {
 }
 
 int check(const CheckOptions& options) {
-  Result<Inspection> result = inspect(options.pid);
+  Result<Inspection> result = [&options] {
+    Progress progress(
+        "hms check", "asking the kernel about the pages of process " + std::to_string(options.pid));
+    return inspect(options.pid);
+  }();
   if (!result.ok()) {
     fprintf(stderr, "hms check: %s\n", result.status().message().c_str());
     return kFailed;

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/launch.h"
 #include "cli/pages.h"
+#include "cli/progress.h"
 #include "cli/statements.h"
 #include "runtime/support/control.h"
 
@@ -31,7 +32,12 @@ int change_rules(const CtlOptions& options) {
   if (options.none) text.clear();
   unsigned user = 0;
   Result<StatsFile> file = find_page(options.pid, &user);
-  Status sent = file.ok() ? send_control(file.value(), user, text, options.wait) : file.status();
+  Status sent = file.status();
+  if (file.ok()) {
+    Progress progress("hms ctl", "waiting until process " + std::to_string(options.pid) +
+                                     " asks for memory and sees its new rules");
+    sent = send_control(file.value(), user, text, options.wait);
+  }
   if (sent.ok()) return 0;
   if (sent.code() == HMS_EINVAL) say("refused, and nothing has changed:");
   say(sent.message());

@@ -18,7 +18,7 @@ struct MeasureResult {
 
 // Latency by dependent loads over a random cycle in a buffer larger than the caches, bandwidth by
 // reading it with all CPUs of the initiator. Memory is bound to the node only after its free memory
-// was checked: a bound allocation on a full node would be killed. `progress` gets a line per pair.
+// was checked: a bound allocation on a full node would be killed. `progress` is told each pair.
 MeasureResult measure(const topology::Topology& t,
                       const std::function<void(const std::string&)>& progress);
 

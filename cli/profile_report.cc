@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/profile_file.h"
 #include "cli/profile_view.h"
+#include "cli/progress.h"
 #include "runtime/support/size.h"
 
 namespace hms::cli {
@@ -49,7 +50,11 @@ int write_html(const std::string& page, const std::string& where) {
 }
 
 int show(const tiering::Profile& profile, const Options& options, uint64_t near_bytes) {
-  ProfileView view = view_profile(profile, near_bytes);
+  ProfileView view = [&] {
+    Progress progress("hms report", "looking up the names of " +
+                                        std::to_string(profile.contexts.size()) + " places");
+    return view_profile(profile, near_bytes);
+  }();
   if (!options.html.empty()) return write_html(profile_html(view), options.html);
   sort_rows(&view, order_of(options.sort));
   if (options.json) {
@@ -72,7 +77,11 @@ int report(const Options& options) {
     }
     near_bytes = bytes.value();
   }
-  Result<tiering::Profile> profile = read_merged(options.files);
+  Result<tiering::Profile> profile = [&options] {
+    Progress progress("hms report", "adding up " + std::to_string(options.files.size()) +
+                                        (options.files.size() == 1 ? " profile" : " profiles"));
+    return read_merged(options.files);
+  }();
   if (!profile.ok()) {
     say(profile.status().message());
     return kFailed;

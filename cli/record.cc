@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "cli/launch.h"
 #include "cli/profile_file.h"
 #include "cli/profile_view.h"
+#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/supervise.h"
 #include "runtime/support/stats_files.h"
@@ -23,7 +23,7 @@ namespace hms::cli {
 namespace {
 
 constexpr char kDefaultFile[] = "hms.profile";
-constexpr double kProgressAfter = 2;  // seconds
+constexpr char kNothingYet[] = "nothing yet";
 
 struct Options {
   std::string file = kDefaultFile;
@@ -34,12 +34,6 @@ struct Options {
 };
 
 void say(const std::string& text) { fprintf(stderr, "hms record: %s\n", text.c_str()); }
-
-double seconds_now() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
 
 uint64_t allocated(const tiering::Profile& profile) {
   uint64_t sum = 0;
@@ -91,32 +85,12 @@ std::string words_of(const tiering::Profile& profile, size_t processes) {
   return out;
 }
 
-// A line that is written over, where there is a terminal to see it.
-class Progress {
- public:
-  explicit Progress(bool wanted) : wanted_(wanted && isatty(STDERR_FILENO) != 0) {}
-
-  void tick(Recording* recording) {
-    const double now = seconds_now();
-    if (!wanted_ || now - start_ < kProgressAfter || now < next_) return;
-    next_ = now + 1;
-    const Result<tiering::Profile> profile = recording->collect();
-    const std::string so_far =
-        profile.ok() ? words_of(profile.value(), recording->processes()) : "nothing yet";
-    fprintf(stderr, "\r\033[Khms record: %.0f s, %s", now - start_, so_far.c_str());
-    fflush(stderr);
-    shown_ = true;
-  }
-  void end() const {
-    if (shown_) fputs("\r\033[K", stderr);
-  }
-
- private:
-  bool wanted_;
-  bool shown_ = false;
-  double start_ = seconds_now();
-  double next_ = 0;
-};
+// Collects what there is so far about once a second, if somebody looks.
+void tell_so_far(Recording* recording, Progress* progress) {
+  if (!progress->shown()) return;
+  const Result<tiering::Profile> profile = recording->collect();
+  progress->set(profile.ok() ? words_of(profile.value(), recording->processes()) : kNothingYet);
+}
 
 // A profile that cannot be written, or not be added to, should not cost a run.
 Status check_file(const Options& options) {
@@ -172,9 +146,11 @@ int record(const Options& options) {
   setenv("HMS_RECORD", "1", 1);
   for (const char* name : {"HMS_PROFILE", "HMS_TIERING"}) unsetenv(name);
   Recording recording(dir);
-  Progress progress(!options.quiet);
-  Ending ending = supervise(path, options.command, [&] { progress.tick(&recording); });
-  progress.end();
+  Ending ending;
+  {
+    Progress progress("hms record", kNothingYet, !options.quiet);
+    ending = supervise(path, options.command, [&] { tell_so_far(&recording, &progress); });
+  }
   const int saved = save(options, &recording);
   close_run_folder(dir);
   const int code = end_like(ending);

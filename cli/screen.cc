@@ -182,7 +182,9 @@ ScreenEvent Screen::wait(double seconds) {
 
 bool colours_wanted(int fd) {
   const char* no = getenv("NO_COLOR");  // https://no-color.org: set, and not empty
-  return (no == nullptr || *no == '\0') && knows_sequences() && isatty(fd) != 0;
+  return (no == nullptr || *no == '\0') && can_erase(fd);
 }
+
+bool can_erase(int fd) { return knows_sequences() && isatty(fd) != 0; }
 
 }  // namespace hms::cli

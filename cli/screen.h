@@ -61,5 +61,7 @@ class Screen {
 
 // True if colours are wanted there: a terminal that has them, and no NO_COLOR.
 bool colours_wanted(int fd);
+// True for a terminal on which a line can be taken back.
+bool can_erase(int fd);
 
 }  // namespace hms::cli

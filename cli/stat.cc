@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/looks.h"
 #include "cli/pages.h"
+#include "cli/progress.h"
 #include "cli/prometheus.h"
 #include "cli/serve.h"
 #include "runtime/support/os_sampling.h"
@@ -33,6 +34,8 @@ struct StatOptions {
   std::string listen;  // [ADDRESS:]PORT
   bool expose = false;
 };
+
+constexpr char kAsking[] = "asking the kernel where the pages are";
 
 void say(const std::string& text) { fprintf(stderr, "hms stat: %s\n", text.c_str()); }
 
@@ -75,8 +78,10 @@ int stat_one(const StatOptions& options) {
   ProcessStats before;
   int64_t before_ns = 0;
   for (bool first = true;; first = false) {
-    Result<ProcessReport> process =
-        look_at(file.value(), user, options.no_verify ? 0 : kVerifySeconds);
+    Result<ProcessReport> process = [&] {
+      Progress progress("hms stat", kAsking, !options.no_verify);
+      return look_at(file.value(), user, options.no_verify ? 0 : kVerifySeconds);
+    }();
     if (!process.ok()) {
       // Between two looks the process may end, and take its page with it.
       if (!first && !is_running(options.pid, file.value().start_time)) return 0;
@@ -150,7 +155,10 @@ int serve_metrics(const StatOptions& options) {
 // Every process of this user, or for root of everybody; the kernel is asked if that is wished.
 int stat_all(const StatOptions& options) {
   remove_stale_stats(geteuid());
-  const Report report = Observer().look(options.verify ? kVerifySeconds : 0);
+  const Report report = [&options] {
+    Progress progress("hms stat", kAsking, options.verify);
+    return Observer().look(options.verify ? kVerifySeconds : 0);
+  }();
   if (options.json) {
     print(report, true, false);
     return 0;

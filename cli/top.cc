@@ -12,6 +12,7 @@
 
 #include "cli/command.h"
 #include "cli/looks.h"
+#include "cli/progress.h"
 #include "cli/screen.h"
 #include "cli/supervise.h"
 #include "cli/top_view.h"
@@ -24,6 +25,7 @@ namespace {
 constexpr int kPlainColumns = 100;
 constexpr double kSnapshotSeconds = 0.5;  // between the two looks of a snapshot: rates need two
 constexpr double kVerifyShare = 0.5;      // of the time between two looks
+constexpr char kAsking[] = "asking the kernel where the pages are";
 constexpr char kDump[] = "hms-top.json";
 
 struct TopOptions {
@@ -57,10 +59,13 @@ class Top {
   explicit Top(const TopOptions& options) : options_(options), state_(options.state) {}
 
   int snapshot() {
-    observer_.look(0);
-    const auto pause = static_cast<useconds_t>(std::min(kSnapshotSeconds, state_.interval) * 1e6);
-    usleep(pause);
-    look();
+    {
+      Progress progress("hms top", kAsking, state_.verify);
+      observer_.look(0);
+      const auto pause = static_cast<useconds_t>(std::min(kSnapshotSeconds, state_.interval) * 1e6);
+      usleep(pause);
+      look();
+    }
     if (options_.json) {
       std::cout << as_json(report_, 2) << std::endl;
     } else if (report_.processes.empty()) {
@@ -82,11 +87,12 @@ class Top {
       say(opened.message());
       return kFailed;
     }
+    // A look that asks the kernel can take a while.
+    state_.message = state_.verify ? kAsking : "";
+    if (state_.verify && !draw()) return kFailed;
     look();
     for (;;) {
-      const Screen::Size size = screen_.size();
-      page_ = std::max(size.rows - 4, 1);
-      if (!screen_.draw(top_screen(report_, &state_, size.columns, size.rows))) return kFailed;
+      if (!draw()) return kFailed;
       const double left = static_cast<double>(next_ns_ - os::monotonic_ns()) / 1e9;
       const ScreenEvent event = screen_.wait(std::max(left, 0.0));
       if (event.kind == ScreenEvent::kGone) return kFailed;
@@ -101,6 +107,13 @@ class Top {
   int end(int signal) {
     screen_.close();
     return signal == SIGINT ? 0 : end_like({128 + signal, signal});
+  }
+
+  // False: the terminal is gone.
+  bool draw() {
+    const Screen::Size size = screen_.size();
+    page_ = std::max(size.rows - 4, 1);
+    return screen_.draw(top_screen(report_, &state_, size.columns, size.rows));
   }
 
   void look() {

@@ -2,12 +2,12 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include <chrono>
 #include <memory>
 #include <system_error>
 
 #include "cli/command.h"
 #include "cli/measure.h"
+#include "cli/progress.h"
 #include "cli/topology_view.h"
 #include "runtime/topology/measured.h"
 
@@ -46,12 +46,11 @@ int run_measure(const Topology& t, const Options& options) {
       options.measure_file.empty() ? topology::measured_path() : options.measure_file;
   auto file = MeasureFile::open(path);
   if (!file.ok()) return complain(file.status().message(), kFailed);
-  auto start = std::chrono::steady_clock::now();
-  auto progress = [start](const std::string& line) {
-    auto passed = std::chrono::steady_clock::now() - start;
-    if (passed > std::chrono::seconds(2)) fprintf(stderr, "%s\n", line.c_str());
-  };
-  MeasureResult result = measure(t, progress);
+  MeasureResult result;
+  {
+    Progress progress("hms topology", "measuring");
+    result = measure(t, [&progress](const std::string& what) { progress.set(what); });
+  }
   if (result.interrupted) return complain("interrupted; nothing was written", kInterrupted);
   fputs(result.report.c_str(), stderr);
   if (result.measurements.pairs.empty()) {

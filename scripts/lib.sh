@@ -5,7 +5,9 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 jobs=${HMS_JOBS:-$(nproc)}
 export LC_ALL=C
 
-say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+arrow='==>'
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then arrow=$'\033[1m==>\033[0m'; fi
+say() { printf '%s %s\n' "$arrow" "$*"; }
 die() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
   exit 1
