@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-#include "bench/tiering/guest/marker.h"
+#include "bench/tiering/marker.h"
 
 namespace hms::bench::tiering {
 

@@ -72,7 +72,7 @@ class TopTest(unittest.TestCase):
         self.assertEqual(top.wait(), 0)
 
     def test_sorting(self):
-        top = self.start("--sort", "pid")
+        top = self.start("--sort", "pid", rows=300)  # room for what else runs here
         top.expect("by pid,")
         low, high = sorted((self.one.pid, self.two.pid))
         self.assertEqual(self.order(top), [low, high])

@@ -19,7 +19,7 @@
 #include <string.h>
 
 #include "bench/tiering/cache_model.h"
-#include "bench/tiering/guest/marker.h"
+#include "bench/tiering/marker.h"
 
 #define EXPORT __attribute__((visibility("default")))
 

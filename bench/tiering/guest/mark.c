@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "bench/tiering/guest/marker.h"
+#include "bench/tiering/marker.h"
 
 int main(int count, char** words) {
   char* end = NULL;
