@@ -58,6 +58,32 @@ Config from_options(const RunOptions& options, std::string* text) {
   return config;
 }
 
+// What is asked of tiering, as the program will read it.
+class TieringWords {
+ public:
+  explicit TieringWords(const std::string& option)
+      : asked_(option.empty() ? environment("HMS_TIERING") : option),
+        named_(environment("HMS_NEAR_FAR")) {}
+
+  bool off() const { return tiering::words_say_off(asked_); }
+  // Whether they can be meant; names are not looked up.
+  Status check() const {
+    const Status asked = tiering::check_words(asked_), named = tiering::check_words(named_);
+    if (!asked.ok() || named.ok()) return asked;
+    return {named.code(), "HMS_NEAR_FAR: " + named.message()};
+  }
+  std::string that_choose() const { return tiering::words_that_choose(asked_, named_); }
+
+ private:
+  static std::string environment(const char* variable) {
+    const char* const set = secure_getenv(variable);
+    return set != nullptr ? set : "";
+  }
+
+  std::string asked_;
+  std::string named_;  // the memories, where `asked_` leaves them open
+};
+
 // Resolves every name against the topology that the command will see.
 class Resolver {
  public:
@@ -69,19 +95,21 @@ class Resolver {
     if (!tiers_.empty() || !wanted_.empty()) load();
   }
 
-  Result<tiering::Sides> sides(const std::string& words) {
+  Result<tiering::Sides> sides(const TieringWords& words) {
+    const Status meant = words.check();
+    if (!meant.ok()) return meant;
     load();
     if (failed_) return Status(HMS_EIO, "no topology of this machine");
-    return tiering::choose_sides(words, *topology_, source_);
+    return tiering::choose_sides(words.that_choose(), *topology_, source_);
   }
 
   // One memory only is a hint: the same command serves on other machines.
-  void check_tiering(const std::string& words, std::vector<std::string>* hints) {
-    const Result<tiering::Sides> sides = this->sides(words);
-    if (sides.ok() || failed_) return;
-    const std::string text = "--tiering: " + sides.status().message();
-    const bool alone = sides.status().code() == HMS_ENODEV;
-    (alone ? hints : problems_)->push_back(text + (alone ? "; running without" : ""));
+  void check_tiering(const TieringWords& words, std::vector<std::string>* hints) {
+    const Status found = words.off() ? words.check() : sides(words).status();
+    if (found.ok() || failed_) return;
+    const bool alone = found.code() == HMS_ENODEV;
+    (alone ? hints : problems_)
+        ->push_back("--tiering: " + found.message() + (alone ? "; running without" : ""));
   }
 
   std::shared_ptr<const topology::Topology> topology() const { return topology_; }
@@ -140,22 +168,6 @@ void find_hints(const RunOptions& options, const Config& config, std::vector<std
   }
 }
 
-// HMS_NEAR_FAR may name the memories, as it does in the program.
-void check_tiering(const std::string& words, Resolver* resolver, std::vector<std::string>* problems,
-                   std::vector<std::string>* hints) {
-  const char* named = secure_getenv("HMS_NEAR_FAR");
-  const std::string other = named != nullptr ? named : "";
-  for (const auto& [origin, text] :
-       {std::pair("--tiering", words), std::pair("HMS_NEAR_FAR", other)}) {
-    const Status meant = tiering::check_words(text);
-    if (meant.ok()) continue;
-    problems->push_back(std::string(origin) + ": " + meant.message());
-    return;
-  }
-  if (tiering::words_say_off(words)) return;
-  resolver->check_tiering(tiering::words_that_choose(words, other), hints);
-}
-
 }  // namespace
 
 std::vector<std::string> check_configuration(const RunOptions& options, std::string* text,
@@ -179,20 +191,10 @@ std::vector<std::string> check_configuration(const RunOptions& options, std::str
       resolver.check(space.substr(equals + 1), "--space " + space.substr(0, equals), false);
     }
   }
-  if (!options.tiering.empty()) check_tiering(options.tiering, &resolver, &problems, hints);
+  if (!options.tiering.empty()) resolver.check_tiering(TieringWords(options.tiering), hints);
   find_hints(options, config, hints);
   return problems;
 }
-
-namespace {
-
-// The option, or what the environment has instead.
-std::string words_of(const char* variable, const std::string& option) {
-  const char* const set = secure_getenv(variable);
-  return option.empty() && set != nullptr ? set : option;
-}
-
-}  // namespace
 
 Effective effective_configuration(const RunOptions& options) {
   Effective out;
@@ -204,13 +206,8 @@ Effective effective_configuration(const RunOptions& options) {
   resolver.load_if_asked();
   for (const Quota& quota : out.config.quotas) resolver.check(quota.target, quota.where, true);
   for (const Rule& rule : out.config.rules) resolver.check(rule.placement, rule.where, false);
-  const std::string words = words_of("HMS_TIERING", options.tiering);
-  if (!tiering::words_say_off(words)) {
-    const Status meant = tiering::check_words(words);
-    out.sides =
-        meant.ok() ? resolver.sides(tiering::words_that_choose(words, words_of("HMS_NEAR_FAR", "")))
-                   : Result<tiering::Sides>(meant);
-  }
+  const TieringWords words(options.tiering);
+  if (!words.off()) out.sides = resolver.sides(words);
   out.topology = resolver.topology();
   return out;
 }

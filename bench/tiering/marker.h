@@ -1,4 +1,5 @@
-// How a program tells the counting emulator (guest/heat_plugin.c) that a phase begins: a store to MARKER
+// How a program tells the counting emulator (guest/heat_plugin.c) that a phase begins: a store to
+// MARKER
 // + 8 * phase. Elsewhere it is a store to memory that nobody uses.
 #pragma once
 

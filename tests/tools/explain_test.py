@@ -96,6 +96,15 @@ class RulesTest(unittest.TestCase):
         self.assertIn("What no rule claims is tiered between tier:fast (near) and tier:slow (far)", text)
         text = hms("explain", "--tiers", "only=64M", "--tiering", "auto", "--", "ls").stdout
         self.assertIn("Tiering is asked for, and does nothing: ", text)
+        words = ["explain", "--tiers", TIERS, "--", "ls"]
+        text = hms(*words, HMS_TIERING="auto", HMS_NEAR_FAR="nonsense").stdout
+        self.assertIn("does nothing: HMS_NEAR_FAR: 'nonsense' is neither", text)
+        words[1:1] = ["--tiering", "auto", "--json"]
+        named = hms(*words, HMS_NEAR_FAR="slow>fast")
+        self.assertEqual(json.loads(named.stdout)["tiering"], {"near": "tier:slow", "far": "tier:fast"})
+        wrong = hms(*words, HMS_NEAR_FAR="nonsense")
+        self.assertEqual((wrong.returncode, wrong.stdout), (2, ""))
+        self.assertIn("HMS_NEAR_FAR: 'nonsense' is neither", wrong.stderr)
 
     def test_scripts_and_programs_that_cannot(self):
         with tempfile.NamedTemporaryFile("w", suffix=".sh") as script:
