@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include <exception>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,16 @@ bool names_a_subcommand(const CLI::App& app, const std::string& word) {
   return false;
 }
 
+// CLI11 shows what a flag without a value means: "--report{(table)}".
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_name(const CLI::Option* option, bool positional) const override {
+    std::string name = CLI::Formatter::make_option_name(option, positional);
+    const size_t brace = positional ? std::string::npos : name.find('{');
+    return brace == std::string::npos ? name : name.substr(0, brace) + "[=FILE]";
+  }
+};
+
 }  // namespace
 
 void finish(int code) { exit_code = code; }
@@ -42,6 +53,7 @@ void finish(int code) { exit_code = code; }
 int run(int argc, char** argv) {
   CLI::App app{"hms: heterogeneous memory, seen and used from user space"};
   app.name("hms");
+  app.formatter(std::make_shared<HelpFormatter>());
   app.require_subcommand(1);
   app.set_version_flag("--version", "hms 1.0.0");
   for (auto setup : Command::all()) setup(app);

@@ -69,6 +69,7 @@ class BashTest(unittest.TestCase):
             listed = listed[listed.index("\nOptions:"):]
             options = set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", listed, re.M))
             self.assertIn("--help", options)
+            self.assertNotRegex(listed, r"(?m)^  -\S*\{\(")
             self.assertEqual(set(self.offers("hms %s --" % name)), options, name)
 
     def test_values(self):
