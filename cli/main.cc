@@ -1,7 +1,9 @@
 // `hms`: sees the memories of the machine, runs programs on them, and tells where their pages are.
 #include <stdio.h>
 
+#include <algorithm>
 #include <exception>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,6 +38,14 @@ bool names_a_subcommand(const CLI::App& app, const std::string& word) {
   return false;
 }
 
+// What was printed has to have arrived: on a full disk a command has not done what it was asked.
+int close_output(int code) {
+  std::cout.flush();
+  if (fflush(stdout) == 0 && ferror(stdout) == 0 && std::cout) return code;
+  fputs("hms: cannot write to standard output\n", stderr);
+  return code == 0 ? kFailed : code;
+}
+
 // CLI11 shows what a flag without a value means: "--report{(table)}".
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -62,9 +72,17 @@ int run(int argc, char** argv) {
     fputs(app.help().c_str(), stderr);
     return kUsage;
   }
-  if (argv[1][0] != '-' && !names_a_subcommand(app, argv[1])) return kUsage;
+  std::vector<std::string> words(argv + 1, argv + argc);
+  // "help run" is "run --help"
+  if (words[0] == "help") {
+    words.erase(words.begin());
+    words.resize(std::min<size_t>(words.size(), 1));
+    words.emplace_back("--help");
+  }
+  if (words[0][0] != '-' && !names_a_subcommand(app, words[0])) return kUsage;
   try {
-    app.parse(argc, argv);
+    std::reverse(words.begin(), words.end());  // as CLI11 wants them
+    app.parse(words);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : kUsage;
   }
@@ -75,7 +93,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return hms::cli::run(argc, argv);
+    return hms::cli::close_output(hms::cli::run(argc, argv));
   } catch (const std::exception& failure) {
     fprintf(stderr, "hms: %s\n", failure.what());
     return hms::cli::kFailed;

@@ -23,10 +23,10 @@ MeasureResult measure(const topology::Topology& t,
                       const std::function<void(const std::string&)>& progress);
 
 // Writes the file whole or not at all. Opened before measuring, so that a place that cannot be
-// written is found out at once.
+// written is found out at once. `make_folders`: of the default place, which nobody made before.
 class MeasureFile {
  public:
-  static Result<MeasureFile> open(const std::string& path);
+  static Result<MeasureFile> open(const std::string& path, bool make_folders);
   MeasureFile() = default;
   MeasureFile(MeasureFile&& other) noexcept { *this = std::move(other); }
   MeasureFile& operator=(MeasureFile&& other) noexcept;

@@ -24,11 +24,11 @@ void make_parents(const std::string& path) {
 
 }  // namespace
 
-Result<MeasureFile> MeasureFile::open(const std::string& path) {
+Result<MeasureFile> MeasureFile::open(const std::string& path, bool make_folders) {
   if (path.empty()) {
     return Status(HMS_EIO, "neither XDG_CACHE_HOME nor HOME is set: name a file, --measure=FILE");
   }
-  make_parents(path);
+  if (make_folders) make_parents(path);
   MeasureFile out;
   out.path_ = path;
   out.temporary_ = path + ".new-" + std::to_string(getpid());

@@ -39,7 +39,7 @@ SortBy order_of(const std::string& name) {
 int write_html(const std::string& page, const std::string& where) {
   if (where == "-") {
     std::cout << page << std::flush;
-    return std::cout ? 0 : kFailed;
+    return 0;
   }
   std::ofstream file(where);
   file << page;
@@ -64,7 +64,7 @@ int show(const tiering::Profile& profile, const Options& options, uint64_t near_
     const size_t most = options.top == 0 ? SIZE_MAX : options.top;
     std::cout << profile_table(view, most) << std::flush;
   }
-  return std::cout ? 0 : kFailed;
+  return 0;
 }
 
 int report(const Options& options) {
@@ -101,7 +101,8 @@ void setup(CLI::App& app) {
   sub->footer("Several files are added up first, as runs of one program.");
   sub->add_option("--sort", options->sort, "heat, accesses, bytes, allocated or lifetime")
       ->check(CLI::IsMember({"heat", "accesses", "bytes", "allocated", "lifetime"}));
-  sub->add_option("--top", options->top, "How many places the table shows (20); 0: all");
+  sub->add_option("--top", options->top, "How many places the table shows (20); 0: all")
+      ->check(CLI::Range(0, 1000000));
   sub->add_option("--near", options->near, "SIZE of near memory: show what would be placed there");
   sub->add_flag("--json", options->json, "All places as JSON");
   sub->add_option("--html", options->html, "Write a page with plots to FILE (- for stdout)")

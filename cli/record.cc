@@ -99,6 +99,9 @@ Status check_file(const Options& options) {
     Result<tiering::Profile> before = tiering::read_profile(options.file);
     if (!before.ok()) return before.status();
   }
+  if (std::filesystem::is_directory(options.file, error)) {
+    return {HMS_EIO, "cannot write the profile '" + options.file + "': it is a folder"};
+  }
   const std::filesystem::path folder = std::filesystem::path(options.file).parent_path();
   if (access(folder.empty() ? "." : folder.c_str(), W_OK) == 0) return {};
   return {HMS_EIO,

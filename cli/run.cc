@@ -111,7 +111,7 @@ int write_report(const Report& report, const std::string& where) {
   std::string text = to_json(report).dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
   if (where == "-") {
     std::cout << text << std::endl;
-    return std::cout ? 0 : kFailed;
+    return 0;
   }
   std::ofstream file(where);
   file << text << "\n";

@@ -61,6 +61,11 @@ bool interrupted_within(double seconds) {
   return sigtimedwait(&interrupt, nullptr, &timeout) == SIGINT;
 }
 
+// A terminal has written "^C": what comes next begins a line.
+void end_echo() {
+  if (isatty(STDERR_FILENO) != 0) fputc('\n', stderr);
+}
+
 int stat_one(const StatOptions& options) {
   unsigned user = 0;
   Result<StatsFile> file = find_page(options.pid, &user);
@@ -98,7 +103,11 @@ int stat_one(const StatOptions& options) {
     Report report;
     report.processes.push_back(process.value());
     print(report, options.json, redraw);
-    if (!redraw || interrupted_within(options.watch)) return std::cout ? 0 : kFailed;
+    if (!redraw || !std::cout) return 0;
+    if (interrupted_within(options.watch)) {
+      end_echo();
+      return 0;
+    }
     if (!is_running(options.pid, file.value().start_time)) return 0;
   }
 }
@@ -126,7 +135,7 @@ int print_metrics(const StatOptions& options) {
     }
   }
   std::cout << to_prometheus(look_for_collector(options)) << std::flush;
-  return std::cout ? 0 : kFailed;
+  return 0;
 }
 
 int serve_metrics(const StatOptions& options) {
@@ -149,6 +158,7 @@ int serve_metrics(const StatOptions& options) {
   }
   say("listening on http://" + server.where() + "/metrics");
   server.serve(kPrometheusType, [&options] { return to_prometheus(look_for_collector(options)); });
+  end_echo();
   return 0;
 }
 
