@@ -68,7 +68,8 @@ class TieringWords {
   bool off() const { return tiering::words_say_off(asked_); }
   // Whether they can be meant; names are not looked up.
   Status check() const {
-    const Status asked = tiering::check_words(asked_), named = tiering::check_words(named_);
+    Status asked = tiering::check_words(asked_);
+    const Status named = tiering::check_words(named_);
     if (!asked.ok() || named.ok()) return asked;
     return {named.code(), "HMS_NEAR_FAR: " + named.message()};
   }
