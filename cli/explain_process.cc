@@ -2,7 +2,6 @@
 #include "cli/explain_process.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <fstream>
@@ -10,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "cli/format.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "runtime/support/mappings.h"
@@ -17,12 +17,6 @@
 
 namespace hms::cli {
 namespace {
-
-std::string hex(uint64_t value) {
-  char text[24];
-  snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-  return text;
-}
 
 Status refused(int pid, int error) {
   const std::string who = "process " + std::to_string(pid);

@@ -1,11 +1,10 @@
 // Rows, table and JSON of `hms report`: see profile_view.h.
 #include "cli/profile_view.h"
 
-#include <stdio.h>
-
 #include <algorithm>
 #include <cmath>
 
+#include "cli/format.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "runtime/tiering/profile_plan.h"
@@ -16,12 +15,6 @@ namespace {
 using nlohmann::ordered_json;
 using tiering::ContextProfile;
 using tiering::Profile;
-
-std::string printed(const char* format, double value) {
-  char text[64];
-  snprintf(text, sizeof text, format, value);
-  return text;
-}
 
 std::string percent(double share) { return printed("%.1f%%", 100 * share); }
 

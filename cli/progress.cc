@@ -3,13 +3,13 @@
 #include "cli/progress.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <chrono>
 
+#include "cli/format.h"
 #include "cli/screen.h"
 
 namespace hms::cli {
@@ -125,9 +125,8 @@ void Progress::draw(double seconds) {
   const bool told = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
   const int columns = (told ? window.ws_col : 80) - kEchoed;
   if (columns <= 0) return;
-  char passed[32];
-  snprintf(passed, sizeof passed, ": %.0f s, ", seconds);
-  const std::string line = kErase + cut(who_ + passed + what_, static_cast<size_t>(columns));
+  const std::string line =
+      kErase + cut(who_ + printed(": %.0f s, ", seconds) + what_, static_cast<size_t>(columns));
   if (!drawn_) catch_signals(true);
   drawn_ = true;
   write_stderr(line.data(), line.size());

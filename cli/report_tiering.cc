@@ -1,10 +1,9 @@
 // What reports say of tiering, and of change between two looks: see report.h.
 #include "cli/report_tiering.h"
 
-#include <stdio.h>
-
 #include <nlohmann/json.hpp>
 
+#include "cli/format.h"
 #include "cli/report.h"
 
 namespace hms::cli {
@@ -12,19 +11,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string number(const char* format, double value) {
-  char text[48];
-  snprintf(text, sizeof text, format, value);
-  return text;
-}
-
-std::string percent(double share) { return number("%.1f %%", share * 100); }
-
-std::string hex(uint64_t value) {
-  char text[24];
-  snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-  return text;
-}
+std::string percent(double share) { return printed("%.1f %%", share * 100); }
 
 // No code begins its file: at 0 it is no place but a hint of the program.
 std::string place(const ContextStats& context) {
@@ -106,9 +93,9 @@ std::string tiering_text(const TieringStats& t) {
   if (!t.why.empty()) out += ", nothing moves: " + t.why;
   out += "\n  near memory met by " + percent(t.hit_ratio) +
          " of the observed accesses (estimate), " + human_bytes(t.near_used) + " of " +
-         human_bytes(t.near_bytes) + " used, price " + number("%.3g", t.price) + "\n  moved in " +
+         human_bytes(t.near_bytes) + " used, price " + printed("%.3g", t.price) + "\n  moved in " +
          human_bytes(t.promoted) + ", out " + human_bytes(t.demoted) + ", " +
-         std::to_string(t.stuck_pages) + " pages stuck; costs " + number("%.2f", t.cost * 100) +
+         std::to_string(t.stuck_pages) + " pages stuck; costs " + printed("%.2f", t.cost * 100) +
          " % of a CPU, effort " + percent(t.effort) + "\n";
   for (const ContextStats& c : t.contexts) {
     out += "  " + percent(c.share) + " of accesses: " + place(c) + ", class " +

@@ -1,11 +1,11 @@
 // See top_view.h.
 #include "cli/top_view.h"
 
-#include <stdio.h>
-
 #include <algorithm>
 #include <cmath>
 #include <tuple>
+
+#include "cli/format.h"
 
 namespace hms::cli {
 namespace {
@@ -15,22 +15,16 @@ constexpr int kNumbers = 21, kRoomOfNumbers = 38, kShortNumbers = 12;
 constexpr double kNearlyFull = 0.75, kFull = 0.95;
 constexpr char kGreen[] = "32", kYellow[] = "33", kRed[] = "31", kReverse[] = "7", kBold[] = "1";
 
-std::string format(const char* how, double value) {
-  char text[32];
-  snprintf(text, sizeof text, how, value);
-  return text;
-}
-
 // Three digits and a binary unit: "1.19G".
 std::string short_bytes(double value) {
   size_t unit = 0;
   for (; value >= 1000 && unit < 6; ++unit) value /= 1024;
-  if (unit == 0) return format("%.0f", value);
-  return format(value < 9.995 ? "%.2f" : value < 99.95 ? "%.1f" : "%.0f", value) + "_KMGTPE"[unit];
+  if (unit == 0) return printed("%.0f", value);
+  return printed(value < 9.995 ? "%.2f" : value < 99.95 ? "%.1f" : "%.0f", value) + "_KMGTPE"[unit];
 }
 
 std::string percent(double share) {
-  return share < 0 ? "-" : format(share < 0.9995 ? "%.1f%%" : "%.0f%%", share * 100);
+  return share < 0 ? "-" : printed(share < 0.9995 ? "%.1f%%" : "%.0f%%", share * 100);
 }
 
 std::string fit(const std::string& text, int width, bool left) {
@@ -220,7 +214,7 @@ std::string title(const Report& report, const TopState& state, int columns) {
                      short_bytes(static_cast<double>(sum));
   if (state.paused) text += ", PAUSED";
   text += ", by " + sorted + (state.reverse ? " reversed" : "") + ", every " +
-          format("%g s", state.interval);
+          printed("%g s", state.interval);
   if (!state.verify) text += ", not verified";
   return Line(columns, state.colours).add(text, kBold).text();
 }

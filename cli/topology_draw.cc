@@ -3,11 +3,10 @@
 // The SVG has three columns: initiators, links, targets. Lines join a link with its members; the
 // link's box carries the numbers. Bridges are listed below, because arrows between boxes of one
 // column would cross everything else.
-#include <stdio.h>
-
 #include <algorithm>
 #include <map>
 
+#include "cli/format.h"
 #include "cli/markup.h"
 #include "cli/topology_view.h"
 #include "runtime/topology/units.h"
@@ -18,11 +17,7 @@ namespace {
 using topology::Id;
 using topology::Topology;
 
-std::string number(double value) {
-  char text[32];
-  snprintf(text, sizeof text, "%.0f", value);
-  return text;
-}
+std::string number(double value) { return printed("%.0f", value); }
 
 std::string escape_dot(const std::string& text) {
   std::string out;
