@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,16 @@ while True:
     del more
     time.sleep(0.01)
 """
+
+
+def alone():
+    """Goes on where nobody else's counters are, if this user may mount: hms top shows all that runs on the machine."""
+    if "HMS_TEST_ALONE" in os.environ or os.geteuid() != 0 or not shutil.which("unshare"):
+        return
+    words = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev/shm && exec "$@"', "sh"]
+    if subprocess.run([*words, "true"], capture_output=True).returncode == 0:
+        os.environ["HMS_TEST_ALONE"] = "1"
+        os.execvp(words[0], [*words, sys.executable, *sys.argv])
 
 
 def hms(*words, **environment):

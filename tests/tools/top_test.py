@@ -9,7 +9,7 @@ import tempfile
 import time
 import unittest
 
-from programs import HMS, Busy, hms
+from programs import HMS, Busy, alone, hms
 from terminal import Program
 
 ALTERNATE, CURSOR, WRAP = "1049", "25", "7"
@@ -72,7 +72,7 @@ class TopTest(unittest.TestCase):
         self.assertEqual(top.wait(), 0)
 
     def test_sorting(self):
-        top = self.start("--sort", "pid", rows=300)  # room for what else runs here
+        top = self.start("--sort", "pid")
         top.expect("by pid,")
         low, high = sorted((self.one.pid, self.two.pid))
         self.assertEqual(self.order(top), [low, high])
@@ -234,4 +234,5 @@ class TopTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    alone()
     unittest.main()
