@@ -64,18 +64,17 @@ void order_legs(const PlacementState& placement, Leg** out) {
 
 // Blocks of a leg in units; neighbours in one unit are counted together.
 void count_runs(Leg* leg, void* const* blocks, unsigned count, int64_t bytes_each) {
+  const auto size = static_cast<uint64_t>(bytes_each < 0 ? -bytes_each : bytes_each);
   for (unsigned i = 0; i < count;) {
     const auto first = reinterpret_cast<uintptr_t>(blocks[i]);
-    const auto size = static_cast<uint64_t>(bytes_each < 0 ? -bytes_each : bytes_each);
     const uintptr_t unit = first & ~(kUnitBytes - 1);
-    unsigned run = 1;
-    if ((first & (kUnitBytes - 1)) + size <= kUnitBytes) {
-      for (; i + run < count; ++run) {
-        const auto next = reinterpret_cast<uintptr_t>(blocks[i + run]);
-        if (next < unit || next + size > unit + kUnitBytes) break;
-      }
-    }
-    count_in_units(leg, run > 1 ? unit : first, bytes_each * run);
+    unsigned end = i;
+    // One comparison for both ends of a block: what lies before the unit is far behind it.
+    while (end < count && size <= kUnitBytes &&
+           reinterpret_cast<uintptr_t>(blocks[end]) - unit <= kUnitBytes - size)
+      ++end;
+    const unsigned run = end > i ? end - i : 1;
+    count_in_units(leg, end > i ? unit : first, bytes_each * run);
     i += run;
   }
 }

@@ -42,17 +42,18 @@ inline bool gate_open() {
 // A hit where tiering keeps apart what comes from different places. Where the request is a miss,
 // the depth of stack is part of the place.
 template <typename Miss>
-inline void* allocate_by_site_or(alloc::SiteSlot* table, size_t size, const void* caller,
-                                 Miss miss) {
+[[gnu::always_inline]] inline void* allocate_by_site_or(alloc::SiteSlot* table, size_t size,
+                                                        unsigned size_class, const void* caller,
+                                                        Miss miss) {
   const uintptr_t stack = alloc::stack_pointer();
   const auto tell_stack = [stack, miss] {
     alloc::thread_sites.stack = stack;
     return miss();
   };
-  if (__builtin_expect(size > alloc::kMaxCachedSize, 0)) return tell_stack();
+  if (__builtin_expect(size_class == alloc::kCachedClasses, 0)) return tell_stack();
   alloc::SiteSlot* slot = alloc::find_site(table, caller, stack);
   if (__builtin_expect(slot == nullptr, 0)) return tell_stack();
-  return alloc::pop_for_site_or(*slot, size, tell_stack);
+  return alloc::pop_for_site_or(*slot, size, size_class, tell_stack);
 }
 
 // A hit where nothing is remembered for the size class (kCachedClasses: the request is too large to
@@ -60,17 +61,19 @@ inline void* allocate_by_site_or(alloc::SiteSlot* table, size_t size, const void
 template <typename Miss>
 inline void* allocate_routed_or(size_t size, unsigned size_class, const void* caller, Miss miss) {
   alloc::SiteSlot* sites = alloc::thread_sites.first;
-  if (sites != nullptr) return allocate_by_site_or(sites, size, caller, miss);
-  if (__builtin_expect(size_class == alloc::kCachedClasses, 0)) return miss();
-  const alloc::PlacementId placement = routing::quick_route(size, size_class);
-  if (placement == routing::kAskRules) return miss();
-  if (placement == alloc::kDefaultPlacement && alloc::classes_started()) {
+  if (sites == nullptr) {
+    if (__builtin_expect(size_class == alloc::kCachedClasses, 0)) return miss();
+    const alloc::PlacementId placement = routing::quick_route(size, size_class);
+    if (placement == routing::kAskRules) return miss();
+    if (placement != alloc::kDefaultPlacement || !alloc::classes_started()) {
+      alloc::Cache* cache = alloc::existing_cache(placement);
+      if (__builtin_expect(cache == nullptr, 0)) return miss();
+      return alloc::pop_or(&cache->bin(size_class), miss);
+    }
     sites = alloc::thread_sites.table;
-    return sites != nullptr ? allocate_by_site_or(sites, size, caller, miss) : miss();
+    if (sites == nullptr) return miss();
   }
-  alloc::Cache* cache = alloc::existing_cache(placement);
-  if (__builtin_expect(cache == nullptr, 0)) return miss();
-  return alloc::pop_or(&cache->bin(size_class), miss);
+  return allocate_by_site_or(sites, size, size_class, caller, miss);
 }
 // The same with allocate_slow() for the misses. Out of line: the hit path stays small.
 void* allocate_routed(size_t size, const void* caller, unsigned size_class);
@@ -152,6 +155,18 @@ inline alloc::Bin* bin_for_resized(alloc::Cache* home, unsigned size_class) {
   return alloc::thread_sites.first == nullptr ? alloc::thread_state.routed[size_class] : nullptr;
 }
 
+// A block of another class with its content, when the bins have one and take the old one.
+[[gnu::always_inline]] inline void* exchange(void* block, unsigned old_class, size_t size,
+                                             alloc::Bin& from, alloc::Bin& to) {
+  if (to.top == to.base || from.top >= from.limit) return nullptr;
+  void* moved = *--to.top;
+  const size_t old_size = alloc::kClassSizes[old_class];
+  memcpy(moved, block, old_size < size ? old_size : size);
+  *from.top++ = block;
+  if (__builtin_expect(--alloc::thread_state.ticks < 0, 0)) alloc::tick();
+  return moved;
+}
+
 // Another block with its content, when the thread cache has all that it takes. Null, and nothing
 // done, if not. Inlined by force: a second frame is a fifth of the way.
 [[gnu::always_inline]] inline void* reallocate_hit(void* block, size_t size) {
@@ -162,15 +177,8 @@ inline alloc::Bin* bin_for_resized(alloc::Cache* home, unsigned size_class) {
   if (old_class >= alloc::kCachedClasses || old_class == new_class) return nullptr;
   alloc::Cache* cache = alloc::existing_cache(alloc::region.free_to[alloc::window_of(address)]);
   if (cache == nullptr) return nullptr;
-  alloc::Bin& from = cache->bin(old_class);
   alloc::Bin* to = bin_for_resized(cache, new_class);
-  if (to == nullptr || to->top == to->base || from.top >= from.limit) return nullptr;
-  void* moved = *--to->top;
-  const size_t old_size = alloc::kClassSizes[old_class];
-  memcpy(moved, block, old_size < size ? old_size : size);
-  *from.top++ = block;
-  if (__builtin_expect(--alloc::thread_state.ticks < 0, 0)) alloc::tick();
-  return moved;
+  return to != nullptr ? exchange(block, old_class, size, cache->bin(old_class), *to) : nullptr;
 }
 
 inline size_t usable(const void* block) {

@@ -99,6 +99,26 @@ void* take_quickly(size_t alignment, size_t size, const void* caller) {
   return alloc::allocate_aligned_or(alignment, size, placement, [] { return nullptr; });
 }
 
+// A hit where tiering decides by the place: a block that a place has a class for stays in it.
+void* reallocate_for_site(void* block, size_t size, const void* caller) {
+  alloc::SiteSlot* table = alloc::thread_sites.first;
+  const auto address = reinterpret_cast<uintptr_t>(block);
+  if (table == nullptr || !alloc::in_region(address) || size - 1 >= alloc::kMaxCachedSize) {
+    return nullptr;
+  }
+  const unsigned old_class = alloc::page_mark(address) - 1;
+  const unsigned new_class = alloc::cached_class(size);
+  if (old_class >= alloc::kCachedClasses || old_class == new_class) return nullptr;
+  const alloc::PlacementId home = alloc::place_again(block, alloc::kDefaultPlacement);
+  if (home == alloc::kDefaultPlacement) return nullptr;
+  alloc::SiteSlot* slot = alloc::find_site(table, caller, alloc::thread_sites.stack);
+  alloc::Cache* cache = alloc::existing_cache(home);
+  if (slot == nullptr || cache == nullptr) return nullptr;
+  void* moved = exchange(block, old_class, size, cache->bin(old_class), cache->bin(new_class));
+  if (moved != nullptr) slot->tally += size + alloc::kOneAllocation;
+  return moved;
+}
+
 // Between two allocators, either way round.
 void* reallocate_across(void* block, size_t size, Choice choice) {
   void* moved = take(size, choice);
@@ -140,7 +160,14 @@ void* allocate_hinted_slow(size_t alignment, size_t size, alloc::Hint hint, cons
 }
 
 void* reallocate(void* block, size_t size, const void* caller) {
-  if (alloc::classes_started()) alloc::thread_sites.stack = alloc::stack_pointer();
+  if (alloc::classes_started()) {
+    alloc::thread_sites.stack = alloc::stack_pointer();
+    void* moved = reallocate_for_site(block, size, caller);
+    if (moved != nullptr) {
+      alloc::thread_sites.stack = 0;
+      return moved;
+    }
+  }
   return guarded(size, caller, [block, size](Choice c) -> void* {
     const alloc::Guard* guard = alloc::guard_of(block);
     if (guard != nullptr) return guard->reallocate(block, size);

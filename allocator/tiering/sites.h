@@ -71,8 +71,9 @@ inline uint64_t stack_depth(uintptr_t stack) {
 
 // A block for a slot that holds the key.
 template <typename Miss>
-[[gnu::always_inline]] inline void* pop_for_site_or(SiteSlot& slot, size_t size, Miss miss) {
-  Bin& bin = slot.cache->bin(cached_class(size));
+[[gnu::always_inline]] inline void* pop_for_site_or(SiteSlot& slot, size_t size,
+                                                    unsigned size_class, Miss miss) {
+  Bin& bin = slot.cache->bin(size_class);
   void** top = bin.top;
   if (__builtin_expect(top == bin.base, 0)) return miss();
   slot.tally += size + kOneAllocation;
@@ -81,10 +82,11 @@ template <typename Miss>
 }
 
 // The slot of a site, or of the site at this depth; null if the table has none.
-inline SiteSlot* find_site(SiteSlot* table, const void* site, uintptr_t stack) {
+[[gnu::always_inline]] inline SiteSlot* find_site(SiteSlot* table, const void* site,
+                                                  uintptr_t stack) {
   const auto key = reinterpret_cast<uintptr_t>(site);
   SiteSlot& slot = site_slot(table, key);
-  if (slot.key == key) return &slot;
+  if (__builtin_expect(slot.key == key, 1)) return &slot;
   if (slot.key != (key | kSplitMark)) return nullptr;
   const uint64_t deep = tiering::context_key(site, stack_depth(stack));
   SiteSlot& other = depth_slot(table, deep);

@@ -7,7 +7,7 @@ import subprocess
 # Two tiers over whatever nodes there are: small blocks prefer one, the others the other.
 TWO_TIERS = "tiers fast=4G,slow=16G; size>=4096: slow>fast; fast>slow"
 # Tiering with nothing to gain: near memory is larger than any of the programs.
-NULL_POLICY = {"HMS_TIERS": "fast=8G,slow=8G", "HMS_TIERING": "auto"}
+NULL_POLICY = {"HMS_CONF": "tiers fast=8G,slow=8G", "HMS_TIERING": "auto"}
 MEM_TIERS = "KIND:DRAM,RATIO:1;POLICY:STATIC_RATIO"
 
 

@@ -361,8 +361,8 @@ TEST_F(Classes, HitsAreCountedForTheirContext) {
   ASSERT_NE(slot, nullptr);
   Blocks blocks;
   for (int i = 0; i < 1000; ++i) {
-    blocks.add(
-        pop_for_site_or(*slot, 64, [from] { return allocate(64, place_by_site(64, from)); }));
+    blocks.add(pop_for_site_or(*slot, 64, cached_class(64),
+                               [from] { return allocate(64, place_by_site(64, from)); }));
   }
   settle_sites();
   const tiering::Context& context = context_table()->at(slot->context);
