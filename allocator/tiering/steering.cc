@@ -67,6 +67,7 @@ class MeteredHeap final : public tiering::Heap {
   void classes(std::vector<tiering::ClassView>* out) override { heap_.classes(out); }
   void units(std::vector<tiering::UnitView>* out) override { heap_.units(out); }
   void set_lean(tiering::ClassId id, tiering::Side side) override { heap_.set_lean(id, side); }
+  void set_weave(tiering::ClassId id, uint8_t share) override { heap_.set_weave(id, share); }
   void assign(tiering::ContextId context, tiering::ClassId id) override {
     heap_.assign(context, id);
   }
@@ -115,12 +116,13 @@ class MeteredSampler final : public tiering::Sampler {
 
 namespace {
 
-tiering::EngineOptions options_for(const SteeringOptions& of) {
+tiering::EngineOptions options_for(const SteeringOptions& of, const tiering::Sides& sides) {
   tiering::EngineOptions options;
   options.cpu.budget = of.budget;
   options.cpu.limit = kLimit * of.budget;
   options.policy.gap_ns = of.gap_ns;
   if (of.profiled) options.policy.believe_s = tiering::kBelieveProfile;
+  options.weave = tiering::weave_options(of.weave, sides.bandwidths);
   return options;
 }
 
@@ -134,7 +136,7 @@ Steering::Steering(tiering::Heap& heap, const tiering::ContextTable& contexts,
       heap_(std::make_unique<MeteredHeap>(heap)),
       sampler_(std::make_unique<MeteredSampler>(
           tiering::open_best_sampler("", kSampling * options.budget).sampler)),
-      engine_(std::make_unique<tiering::Engine>(*heap_, *sampler_, options_for(options))),
+      engine_(std::make_unique<tiering::Engine>(*heap_, *sampler_, options_for(options, sides))),
       page_(stats()->tiering),
       budget_(options.budget),
       emulated_(sides.near.node == sides.far.node),

@@ -21,6 +21,7 @@ struct SteeringOptions {
   double budget = tiering::CpuGovernor::Options().budget;  // of one CPU
   double gap_ns = tiering::PolicyOptions().gap_ns;  // what an access to far memory costs more
   bool profiled = false;                            // a profile says where data is born
+  tiering::WeaveWords weave;
 };
 
 class Steering {

@@ -16,6 +16,7 @@
 #include "runtime/tiering/huge_pages.h"
 #include "runtime/tiering/policy.h"
 #include "runtime/tiering/sampler.h"
+#include "runtime/tiering/streams.h"
 
 namespace hms::tiering {
 
@@ -24,6 +25,7 @@ struct EngineOptions {
   PolicyOptions policy;
   MoverOptions mover;
   CpuGovernor::Options cpu;
+  WeaveOptions weave;
 };
 
 struct ClassLine {
@@ -32,6 +34,7 @@ struct ClassLine {
   double share;    // of the observed accesses
   uint64_t bytes;  // committed
   uint64_t near_bytes;
+  uint8_t near_share;  // of kWeaveCycle runs, if the class is woven; else kNotWoven
 };
 struct ContextLine {
   ContextId id;
@@ -102,6 +105,7 @@ class Engine {
   Policy policy_;
   Focus focus_;
   HugePages huge_pages_;
+  Streams streams_;
   MoveGovernor mover_;
   CpuGovernor cpu_;
   double cpu_s_ = 0, look_at_ = 0;

@@ -22,6 +22,7 @@ struct Sight {
   bool reads = false;
   bool writes = false;
   double accesses_per_event = 1;  // as far as it is known; else 1, which is the least
+  double bytes_per_event = 64;    // that reading in turn fetches for each event, at least
 };
 
 // Called by one thread. Nothing throws; a sampler that breaks later reports nothing more and says
