@@ -209,7 +209,8 @@ void Engine::describe_contexts() {
     double part = allocated[of.class_id] > 0 ? static_cast<double>(of.allocated) /
                                                    static_cast<double>(allocated[of.class_id])
                                              : 0;
-    report_.contexts.push_back({of.id, of.class_id, whole * part, of.allocated});
+    report_.contexts.push_back(
+        {of.id, of.class_id, whole * part, of.allocated, streams_.share(of.class_id)});
   }
   auto hotter = [](const ContextLine& a, const ContextLine& b) {
     return a.share != b.share ? a.share > b.share : a.id < b.id;

@@ -42,6 +42,7 @@ struct ContextLine {
   double share;  // of the observed accesses; a class that several contexts share is divided by
                  // what they allocated
   uint64_t allocated;
+  uint8_t near_share;  // as of the class
 };
 
 // What the engine knows and did. Totals are since the start.
@@ -79,6 +80,8 @@ class Engine {
   // CPU time that sampling and deciding have used so far, in seconds; to be told before a step.
   // Moves are left out, which another governor limits.
   void spent(double cpu_seconds) { cpu_s_ = cpu_seconds; }
+  // How many processors the program keeps busy, lately.
+  void busy(double cpus) { streams_.busy(cpus); }
   // While somebody else moves the process's pages (automatic balancing, DAMON, reclaim to a lower
   // tier), the engine only chooses where data is born. Empty: nobody does.
   void foreign_mover(std::string who) { foreign_ = std::move(who); }

@@ -84,14 +84,14 @@ void Policy::lean(const View& view, Plan* plan) {
 // blocks are renewed does not matter: freed slots are used again, and the heat is that of the
 // place.
 double Policy::horizon(const View& view, size_t unit) const {
-  return std::min(view.now - view.heat.units()[unit].since, options_.horizon_s);
+  return std::min(view.now - view.streams.since(view, unit), options_.horizon_s);
 }
 
 bool Policy::may_rise(const View& view, size_t unit, double price) const {
   const UnitView& of = view.units[unit];
-  const UnitHeat& heat = view.heat.units()[unit];
   return of.side == Side::kFar && !of.stuck && values_[unit] > price / options_.hysteresis &&
-         view.now - heat.since >= options_.settle_s && !resident(of.id, view.now);
+         view.now - view.streams.since(view, unit) >= options_.settle_s &&
+         !resident(of.id, view.now);
 }
 
 bool Policy::may_demote(const View& view, const Leave& leave, size_t unit) const {

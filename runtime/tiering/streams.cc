@@ -13,11 +13,13 @@ struct Bound {
   double of(bool already) const { return already ? later : first; }
 };
 constexpr Bound kTraffic{0.05, 0.025};  // share of all events, at least
-constexpr Bound kDensity{0.5, 0.25};    // of the mean of everything, at least
-constexpr Bound kSpread{0.1, 0.25};     // variance of units over their mean squared, at most
+constexpr Bound kSpread{0.15, 0.3};     // variance of units over their mean squared, at most
 constexpr Bound kSpreadError{0.05, 1};  // what chance makes of that number
-// Of near memory's bandwidth, that must be seen in use. Samplers see the least of it.
-constexpr Bound kDemand{0.1, 0.05};
+// Of near memory's bandwidth, what must be seen in use where a sampler tells the least that it is;
+// and what the program's threads could use where none does.
+constexpr Bound kDemand{0.1, 0.05}, kCapable{0.5, 0.25};
+// What a processor gets out of memory by itself, in bytes per second: servers have 10 to 20 GB.
+constexpr double kCpuBandwidth = 16e9;
 // What a streamed byte is worth near, against one that is waited for.
 constexpr double kWorth = 0.5;
 // The last of the pattern is the first to make room.
@@ -57,7 +59,9 @@ double Streams::value(const View& view, size_t unit) const {
 }
 
 bool Streams::enough_traffic(const View& view) const {
-  return view.heat.rate() * bytes_per_event_ >= kDemand.of(traffic_) * options_.near_bandwidth;
+  const bool told = bytes_per_event_ > 0;
+  const double traffic = told ? view.heat.rate() * bytes_per_event_ : busy_cpus_ * kCpuBandwidth;
+  return traffic >= (told ? kDemand : kCapable).of(traffic_) * options_.near_bandwidth;
 }
 
 bool Streams::looks_like(const View& view, const Focus& focus, ClassId id, bool already) const {
@@ -65,12 +69,8 @@ bool Streams::looks_like(const View& view, const Focus& focus, ClassId id, bool 
   if (id == kProbation || heat.bytes < kLeastBytes || object_bytes_[id] < kLeastObject)
     return false;
   if (already ? focus.in_parts(id) : !focus.whole(id)) return false;
-  double bytes = 0;
-  for (const ClassView& each : view.classes) bytes += view.heat.of_class(each.id).bytes;
-  if (heat.rate < kTraffic.of(already) * view.heat.rate() ||
-      heat.density * bytes < kDensity.of(already) * view.heat.rate())
-    return false;
-  return heat.unit_spread <= kSpread.of(already) &&
+  return heat.rate >= kTraffic.of(already) * view.heat.rate() &&
+         heat.unit_spread <= kSpread.of(already) &&
          spread_error(heat.bytes / kUnitBytes, heat.events) <= kSpreadError.of(already);
 }
 

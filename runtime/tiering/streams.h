@@ -43,9 +43,18 @@ class Streams {
   std::vector<WeaveChange> judge(const View& view, const Focus& focus,
                                  const std::vector<ContextView>& contexts);
 
+  // How many processors the program keeps busy. As long as nobody says it, none.
+  void busy(double cpus) { busy_cpus_ = cpus; }
+
   // Of kWeaveCycle runs those that shall be near, or kNotWoven.
   uint8_t share(ClassId id) const { return shares_[id]; }
   bool woven(ClassId id) const { return shares_[id] != kNotWoven; }
+  // Since when the unit behaves like this: of a woven class since that streams, as each of its
+  // units is hot only while readers pass by.
+  double since(const View& view, size_t unit) const {
+    const ClassId id = view.units[unit].class_id;
+    return woven(id) ? states_[id].like_since : view.heat.units()[unit].since;
+  }
   // What a unit is worth in near memory, by which room is rationed: events per second and byte.
   // Below 0: it shall not be there.
   double value(const View& view, size_t unit) const;
@@ -66,7 +75,7 @@ class Streams {
   double class_value(const View& view, ClassId id) const;
 
   WeaveOptions options_;
-  double bytes_per_event_ = 0;
+  double bytes_per_event_ = 0, busy_cpus_ = 0;
   bool traffic_ = false;  // near memory's bandwidth is used as much as is asked for
   std::array<State, 256> states_{};
   std::array<uint8_t, 256> shares_{};

@@ -28,7 +28,7 @@ class AccessedBits : public Sampler {
   // cpu_share: of one CPU, that looking may cost at full effort.
   explicit AccessedBits(double cpu_share = 0.01) : cpu_share_(cpu_share) {}
   const char* name() const override { return "accessed-bits"; }
-  Sight sight() const override { return {true, true, 1, kPartBytesMin}; }
+  Sight sight() const override { return {true, true, 1}; }
   Status start() override;
   void stop() override { watches_.clear(); }
   void collect(const std::vector<UnitView>& units, std::vector<Reading>* out) override;

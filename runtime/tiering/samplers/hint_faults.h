@@ -13,7 +13,7 @@ namespace hms::tiering {
 class HintFaults : public AddressSampler {
  public:
   const char* name() const override { return "hint-faults"; }
-  Sight sight() const override { return {true, true, 1, kPartBytesMin}; }
+  Sight sight() const override { return {true, true, 1}; }
   Status start() override;
 
  protected:

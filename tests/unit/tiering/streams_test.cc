@@ -207,6 +207,27 @@ TEST_F(StreamsTest, LittleTrafficNeedsNoSecondMemory) {
   EXPECT_TRUE(woven());
 }
 
+// Where the sampler does not tell how much, the threads must be able to ask for as much.
+TEST_F(StreamsTest, FewThreadsNeedNoSecondMemory) {
+  begin(128);
+  stream(64);
+  sampler->seen.bytes_per_event = 0;
+  options.weave.near_bandwidth = 200e9;
+  run(20);
+  engine->busy(2);
+  run(20);
+  EXPECT_FALSE(woven());
+  engine->busy(16);
+  run(40);
+  EXPECT_TRUE(woven());
+  engine->busy(4);
+  run(20);
+  EXPECT_TRUE(woven());
+  engine->busy(1);
+  run(20);
+  EXPECT_FALSE(woven());
+}
+
 TEST_F(StreamsTest, WhatNoLongerStreamsIsTieredAgain) {
   begin(72);
   stream(64);
