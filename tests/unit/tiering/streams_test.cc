@@ -35,8 +35,9 @@ class StreamsTest : public testing::Test {
   }
   void run(double seconds) {
     if (!engine) engine = std::make_unique<Engine>(*heap, *sampler, options);
-    for (double end = now + seconds; now < end; now += kStep) {
+    for (const double end = now + seconds; now < end;) {
       engine->step(now);
+      now += kStep;
       ASSERT_LE(heap->near_used(), heap->room().near_capacity);
       ASSERT_EQ(heap->refused, 0u);
     }
