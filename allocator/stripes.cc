@@ -33,6 +33,8 @@ Stripe stripe_at(const Stripes& stripes, size_t offset, uint64_t first_page) {
   return {run.start, run.start + run.bytes, stripes.turn[run.number % stripes.cycle]};
 }
 
+size_t run_number(size_t offset) { return run_at(offset).number; }
+
 void count_stripes(const Stripes& stripes, size_t from, size_t to, uint64_t first_page,
                    uint64_t out[kMaxStripeTargets]) {
   if (stripes.targets == 0) return;

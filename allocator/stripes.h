@@ -37,6 +37,9 @@ struct Stripe {
 // kernel counts from address 0).
 Stripe stripe_at(const Stripes& stripes, size_t offset, uint64_t first_page);
 
+// Counts the runs of a window; `offset` from its start. Neighbours have neighbouring numbers.
+size_t run_number(size_t offset);
+
 // Bytes of [from, to) that lie on each target, added to out[].
 void count_stripes(const Stripes& stripes, size_t from, size_t to, uint64_t first_page,
                    uint64_t out[kMaxStripeTargets]);

@@ -69,12 +69,14 @@ ordered_json tiering_json(const TieringStats& t) {
   out["units"] = t.units;
   out["contexts"] = ordered_json::array();
   for (const ContextStats& c : t.contexts) {
-    out["contexts"].push_back({{"object", c.object},
-                               {"offset", c.offset},
-                               {"depth", c.depth},
-                               {"share", c.share},
-                               {"allocated_bytes", c.allocated},
-                               {"class", c.class_id}});
+    out["contexts"].push_back(
+        {{"object", c.object},
+         {"offset", c.offset},
+         {"depth", c.depth},
+         {"share", c.share},
+         {"allocated_bytes", c.allocated},
+         {"class", c.class_id},
+         {"near_share", c.near_share < 0 ? ordered_json() : ordered_json(c.near_share)}});
   }
   return out;
 }
@@ -99,7 +101,9 @@ std::string tiering_text(const TieringStats& t) {
          " % of a CPU, effort " + percent(t.effort) + "\n";
   for (const ContextStats& c : t.contexts) {
     out += "  " + percent(c.share) + " of accesses: " + place(c) + ", class " +
-           std::to_string(c.class_id) + ", allocated " + human_bytes(c.allocated) + "\n";
+           std::to_string(c.class_id) + ", allocated " + human_bytes(c.allocated);
+    if (c.near_share >= 0) out += ", streams: woven, " + number("%.0f %% near", c.near_share * 100);
+    out += "\n";
   }
   return out;
 }

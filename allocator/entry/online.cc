@@ -52,11 +52,22 @@ void read_number(const char* name, const char* of_what, double least, double mos
       name, text.c_str(), of_what, least, most, *number);
 }
 
+void read_weave() {
+  const Result<tiering::WeaveWords> words = tiering::parse_weave(environment("HMS_TIERING_WEAVE"));
+  if (words.ok()) {
+    options.weave = words.value();
+    return;
+  }
+  log(LogLevel::kWarning, "HMS_TIERING_WEAVE: %s; going on with auto",
+      words.status().message().c_str());
+}
+
 void read_options() {
   double percent = options.budget * 100;
   read_number("HMS_TIERING_CPU", "percent", 0.01, 100, &percent);
   options.budget = percent / 100;
   read_number("HMS_TIERING_GAP", "nanoseconds", 1, 1e6, &options.gap_ns);
+  read_weave();
 }
 
 void steer(alloc::Service& thread) {

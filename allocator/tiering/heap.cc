@@ -64,6 +64,7 @@ void list_parts(UnitNumber number, ClassId id, const UnitPages& pinned, int64_t 
   if (!side_of_unit(unit, &side)) return;
   const bool lately = unit.stuck_at != 0 && now - unit.stuck_at < kStuckNanoseconds;
   const size_t part = part_pages(unit);
+  const uint32_t run = run_of_unit(number);
   for (size_t first = 0; first < kUnitPages; first += part) {
     const size_t committed = unit.committed.within(first, first + part).count();
     if (committed == 0) continue;
@@ -75,7 +76,7 @@ void list_parts(UnitNumber number, ClassId id, const UnitPages& pinned, int64_t 
     out->push_back({static_cast<UnitId>(number * kUnitPages + first),
                     unit_start(number) + first * os::kPageSize,
                     static_cast<uint32_t>(part * os::kPageSize),
-                    static_cast<uint32_t>(committed * os::kPageSize), id, side, stuck});
+                    static_cast<uint32_t>(committed * os::kPageSize), id, side, stuck, run});
   }
 }
 
@@ -154,6 +155,13 @@ class ClassHeap final : public tiering::Heap {
     UnitPlan& plan = *class_leg(id)->plan.units;
     plan.lean.store(side);
     plan.near_limit.store(INT64_MAX);  // which a profile has set: what is seen counts more
+  }
+
+  void set_weave(ClassId id, uint8_t share) override {
+    if (id >= class_count()) return;
+    UnitPlan& plan = *class_leg(id)->plan.units;
+    plan.weave.store(share);
+    plan.near_limit.store(INT64_MAX);  // as above
   }
 
   void assign(ContextId context, ClassId id) override {

@@ -30,6 +30,7 @@ constexpr double kDecideShare = 0.3;
 constexpr double kLimit = 4, kSampling = 2;
 constexpr double kIdleShare = 0.01;  // of a CPU, that is nothing
 constexpr double kLookEvery = 1, kCostWindow = 1;
+constexpr double kSmoothing = 0.2;      // of what is told of the program's CPU time
 constexpr double kShareShown = 0.0005;  // of the accesses, that a place has at least
 constexpr double kMillion = 1e6, kThousand = 1e3;
 
@@ -67,6 +68,7 @@ class MeteredHeap final : public tiering::Heap {
   void classes(std::vector<tiering::ClassView>* out) override { heap_.classes(out); }
   void units(std::vector<tiering::UnitView>* out) override { heap_.units(out); }
   void set_lean(tiering::ClassId id, tiering::Side side) override { heap_.set_lean(id, side); }
+  void set_weave(tiering::ClassId id, uint8_t share) override { heap_.set_weave(id, share); }
   void assign(tiering::ContextId context, tiering::ClassId id) override {
     heap_.assign(context, id);
   }
@@ -115,12 +117,13 @@ class MeteredSampler final : public tiering::Sampler {
 
 namespace {
 
-tiering::EngineOptions options_for(const SteeringOptions& of) {
+tiering::EngineOptions options_for(const SteeringOptions& of, const tiering::Sides& sides) {
   tiering::EngineOptions options;
   options.cpu.budget = of.budget;
   options.cpu.limit = kLimit * of.budget;
   options.policy.gap_ns = of.gap_ns;
   if (of.profiled) options.policy.believe_s = tiering::kBelieveProfile;
+  options.weave = tiering::weave_options(of.weave, sides.bandwidths);
   return options;
 }
 
@@ -134,7 +137,7 @@ Steering::Steering(tiering::Heap& heap, const tiering::ContextTable& contexts,
       heap_(std::make_unique<MeteredHeap>(heap)),
       sampler_(std::make_unique<MeteredSampler>(
           tiering::open_best_sampler("", kSampling * options.budget).sampler)),
-      engine_(std::make_unique<tiering::Engine>(*heap_, *sampler_, options_for(options))),
+      engine_(std::make_unique<tiering::Engine>(*heap_, *sampler_, options_for(options, sides))),
       page_(stats()->tiering),
       budget_(options.budget),
       emulated_(sides.near.node == sides.far.node),
@@ -196,6 +199,8 @@ double Steering::step(double now) {
 double Steering::pause(double now, const Report& report) {
   const double busy = process_cpu() - own_cpu();
   const bool idle = last_ >= 0 && busy - busy_ < kIdleShare * (now - last_);
+  if (last_ >= 0 && now > last_) cpus_ += kSmoothing * ((busy - busy_) / (now - last_) - cpus_);
+  engine_->busy(cpus_);
   const bool calm = report.price <= 0 && report.far == 0;
   last_ = now;
   busy_ = busy;
@@ -235,6 +240,7 @@ void Steering::show(const Report& report) {
 void Steering::show_contexts(const Report& report) {
   size_t shown = 0;
   size_t at = 0;
+  uint64_t woven[2] = {};
   const auto show_hints_from = [&](double share) {
     for (; at < report.classes.size() && report.classes[at].share >= share; ++at) {
       if (shown < kStatsContexts && show_hint(report.classes[at], &page_.contexts[shown])) ++shown;
@@ -243,9 +249,14 @@ void Steering::show_contexts(const Report& report) {
   for (const tiering::ContextLine& line : report.contexts) {
     if (line.share < kShareShown) break;
     show_hints_from(line.share);
-    if (shown < kStatsContexts && show_place(line, &page_.contexts[shown])) ++shown;
+    if (shown >= kStatsContexts || !show_place(line, &page_.contexts[shown])) continue;
+    const uint64_t share = line.near_share == tiering::kNotWoven ? 0 : line.near_share + 1U;
+    woven[shown / 8] |= share << (shown % 8 * 8);
+    ++shown;
   }
   show_hints_from(kShareShown);
+  set(page_.woven[0], woven[0]);
+  set(page_.woven[1], woven[1]);
   for (; shown < kStatsContexts; ++shown) page_.contexts[shown].object[0] = '\0';
 }
 

@@ -21,6 +21,7 @@ struct SteeringOptions {
   double budget = tiering::CpuGovernor::Options().budget;  // of one CPU
   double gap_ns = tiering::PolicyOptions().gap_ns;  // what an access to far memory costs more
   bool profiled = false;                            // a profile says where data is born
+  tiering::WeaveWords weave;
 };
 
 class Steering {
@@ -62,6 +63,7 @@ class Steering {
   double pause_ = 0, step_cost_ = 0;
   double looked_ = -1;             // for who else moves pages
   double last_ = -1, busy_ = 0;    // the last step, and the program's CPU time then
+  double cpus_ = 0;                // that the program keeps busy
   double window_ = -1, used_ = 0;  // since when, and from which CPU time on, cost is measured
   double cost_ = 0;                // of one CPU
   std::string why_;

@@ -5,9 +5,11 @@
 
 #include "allocator/leg.h"
 #include "allocator/region.h"
+#include "allocator/stripes.h"
 #include "allocator/tiering/pins.h"
 #include "runtime/support/counters.h"
 #include "runtime/support/log.h"
+#include "runtime/tiering/weave.h"
 
 namespace hms::alloc {
 namespace {
@@ -154,11 +156,17 @@ bool within_limit(const UnitPlan& plan, size_t pages) {
          plan.near_limit.load(kRelaxed);
 }
 
+Side side_of_birth(const UnitPlan& plan, UnitNumber number) {
+  const uint8_t share = plan.weave.load(kRelaxed);
+  if (share == tiering::kNotWoven) return plan.lean.load(kRelaxed);
+  return tiering::weave_side(run_of_unit(number), share);
+}
+
 // Under the lock of the unit. An unborn unit gets the side that has room.
 bool commit_piece(Leg* leg, const Piece& piece) {
   UnitPlan& plan = *leg->plan.units;
   Unit& unit = unit_at(piece.unit);
-  Side own = plan.lean.load(kRelaxed);
+  Side own = side_of_birth(plan, piece.unit);
   const bool born = side_of_unit(unit, &own);
   const Side first = within_limit(plan, piece.pages) ? own : Side::kFar;
   Side side = first;
@@ -252,6 +260,11 @@ UnitNumber unit_number(uintptr_t address) {
 uintptr_t unit_start(UnitNumber number) { return region.base + (uintptr_t{number} << kUnitShift); }
 Unit& unit_at(UnitNumber number) { return units[number]; }
 UnitNumber used_units_end(unsigned window) { return used_end[window].load(kRelaxed); }
+
+uint32_t run_of_unit(UnitNumber number) {
+  return static_cast<uint32_t>(
+      run_number((unit_start(number) - region.base) & (window_bytes() - 1)));
+}
 
 bool side_of_unit(const Unit& unit, Side* side) {
   const uint64_t which = unit.state.load(kRelaxed) & kSideMask;

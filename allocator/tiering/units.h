@@ -1,10 +1,11 @@
 // How a leg whose memory moves spreads over two targets: by units of 2 MiB, each with a side.
 //
-// A unit gets its side when its first bytes are committed: where the class leans, if there is room,
-// else the other; it loses it when the last are given back. Bytes that a unit takes later go to its
-// side as well, or, when that is full, to the other one. Moving changes sides and charges page by
-// page, of all of a unit or of a part. So a unit may be mixed: its record knows of every page which
-// account it is charged to.
+// A unit gets its side when its first bytes are committed: where the class leans, or, of a woven
+// class, where the pattern has it (runtime/tiering/weave.h), if there is room, else the other; it
+// loses it when the last are given back. Bytes that a unit takes later go to its side as well, or,
+// when that is full, to the other one. Moving changes sides and charges page by page, of all of a
+// unit or of a part. So a unit may be mixed: its record knows of every page which account it is
+// charged to.
 //
 // Records lie in one table over the region, an entry per 2 MiB of address space, of which only
 // those of such legs are ever touched: the number of a unit is address arithmetic.
@@ -78,10 +79,11 @@ struct UnitPlan {
   };
   Place places[2];  // by Side
   std::atomic<Side> lean{Side::kNear};
-  std::atomic<int64_t> near_limit{INT64_MAX};  // bytes; what comes beyond is far
-  std::atomic<uint64_t> allocated{0};          // bytes handed out, cumulative
-  std::atomic<int64_t> near_bytes{0};          // charged to the near account
-  std::atomic<bool> huge{false};               // huge pages for what comes
+  std::atomic<uint8_t> weave{tiering::kNotWoven};  // else what of the runs is born near
+  std::atomic<int64_t> near_limit{INT64_MAX};      // bytes; what comes beyond is far
+  std::atomic<uint64_t> allocated{0};              // bytes handed out, cumulative
+  std::atomic<int64_t> near_bytes{0};              // charged to the near account
+  std::atomic<bool> huge{false};                   // huge pages for what comes
   // The policy that the rest of a window has, from the highest unit on that was ever born there.
   // Under the lock of the leg.
   uintptr_t tail = 0;
@@ -101,6 +103,9 @@ Unit& unit_at(UnitNumber number);
 // Numbers from here on were never used, in the window of the region with this index.
 UnitNumber used_units_end(unsigned window);
 
+// Which run of its class the unit is in: those of stripes, so that woven classes have no more
+// mappings than interleaved placements.
+uint32_t run_of_unit(UnitNumber number);
 // Nothing if it is not born.
 bool side_of_unit(const Unit& unit, Side* side);
 

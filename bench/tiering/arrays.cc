@@ -1,5 +1,6 @@
 // Kernels over a few large arrays: the pages of one object differ, and no layout of objects helps.
 #include <algorithm>
+#include <deque>
 #include <vector>
 
 #include "bench/tiering/kernels.h"
@@ -176,6 +177,38 @@ void lookup_stream(Heap& heap, const Load& load) {
   }
 }
 
+// A matrix in blocks of rows, each a block of memory.
+template <typename Heap>
+class Matrix {
+ public:
+  Matrix(Heap& heap, uint64_t count) {
+    for (uint64_t i = 0; i < count; i += kBlock)
+      blocks_.emplace_back(heap, heap.allocate(kBlock * sizeof(double)), kBlock);
+  }
+  double get(uint64_t i) { return blocks_[i / kBlock].get(i % kBlock); }
+  void put(uint64_t i, double value) { blocks_[i / kBlock].put(i % kBlock, value); }
+  uint64_t count() const { return blocks_.size() * kBlock; }
+
+ private:
+  static constexpr uint64_t kBlock = 16384;
+  std::deque<Array<double, Heap>> blocks_;
+};
+
+// A sum of three matrices over and over, and a look into a small table at every fourth element.
+template <typename Heap>
+void triad(Heap& heap, const Load& load) {
+  uint64_t count = load.bytes * 5 / 16 / 8, rows = load.bytes / 16 / 8;
+  Array<double, Heap> table(heap, heap.allocate(rows * 8), rows);
+  Matrix<Heap> a(heap, count), b(heap, count), c(heap, count);
+  Random random(16);
+  heap.warm();
+  for (uint64_t i = 0, at = 0; i < load.accesses / 13; ++i) {
+    const double factor = table.get(random.below(rows));
+    for (unsigned k = 0; k < 4; ++k, at = (at + 1) % a.count())
+      a.put(at, b.get(at) + factor * c.get(at));
+  }
+}
+
 // Gathers of embedding rows: many tables, a tenth of all rows wanted.
 template <typename Heap>
 void embedding(Heap& heap, const Load& load) {
@@ -206,6 +239,7 @@ std::vector<Kernel<Heap>> array_kernels() {
        gups_shift<Heap>},
       {"bfs", "breadth-first searches of a Kronecker graph", Kind::kArrays, bfs<Heap>},
       {"pagerank", "page rank of the same graph", Kind::kArrays, pagerank<Heap>},
+      {"triad", "sums of matrices beside a small table", Kind::kArrays, triad<Heap>},
       {"lookup-stream", "searches and rows of a table beside three streams", Kind::kArrays,
        lookup_stream<Heap>},
       {"embedding", "gathers of rows, nine in ten never wanted", Kind::kArrays, embedding<Heap>},

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "runtime/tiering/weave.h"
+
 namespace hms::bench::tiering {
 namespace {
 
@@ -13,6 +15,9 @@ constexpr uint64_t kSpanBytes = 64 << 10, kSmallMax = 32 << 10;
 constexpr uint64_t kWindowBytes = uint64_t{1} << 34;  // of address space; ids stay below 2^32
 constexpr uint32_t kNone = ~uint32_t{0};
 constexpr uint32_t kPagesPerUnit = kUnitBytes / kPage;
+
+// Of a class, whose window begins with a run; at these sizes a run is a unit.
+uint32_t run_of(uint64_t unit) { return static_cast<uint32_t>(unit % (kWindowBytes / kUnitBytes)); }
 
 }  // namespace
 
@@ -144,11 +149,16 @@ bool ProductHeap::make_near(uint32_t page) {
   return true;
 }
 
+Side ProductHeap::side_of_birth(engine::ClassId id, uint64_t unit) const {
+  const Class& of = classes_[id];
+  return of.weave == engine::kNotWoven ? of.lean : engine::weave_side(run_of(unit), of.weave);
+}
+
 void ProductHeap::commit(engine::ClassId id, uint64_t address, uint64_t bytes) {
   for (uint64_t at = address / kPage * kPage; at < address + bytes; at += kPage) {
     auto found = units_.find(at / kUnitBytes);
     if (found == units_.end()) {
-      Unit made{classes_[id].lean, static_cast<uint32_t>(options_.unit_bytes), {}};
+      Unit made{side_of_birth(id, at / kUnitBytes), static_cast<uint32_t>(options_.unit_bytes), {}};
       made.pages.fill(kNone);
       found = units_.emplace(at / kUnitBytes, made).first;
     }
@@ -211,7 +221,7 @@ void ProductHeap::units(std::vector<engine::UnitView>* out) {
       out->push_back({static_cast<engine::UnitId>(address / kPage), address, unit.part_bytes,
                       committed * static_cast<uint32_t>(kPage),
                       static_cast<engine::ClassId>(address / kWindowBytes),
-                      near * 2 > committed ? Side::kNear : Side::kFar, false});
+                      near * 2 > committed ? Side::kNear : Side::kFar, false, run_of(number)});
     }
   }
 }

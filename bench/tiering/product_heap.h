@@ -53,6 +53,10 @@ class ProductHeap : public engine::Heap {
     classes_[id].lean = side;
     classes_[id].near_limit = UINT64_MAX;
   }
+  void set_weave(engine::ClassId id, uint8_t share) override {
+    classes_[id].weave = share;
+    classes_[id].near_limit = UINT64_MAX;
+  }
   void assign(engine::ContextId context, engine::ClassId id) override;
   void move(const std::vector<engine::UnitId>& units, engine::Side side,
             std::vector<engine::Moved>* moved) override;
@@ -75,6 +79,7 @@ class ProductHeap : public engine::Heap {
   struct Class {
     engine::Side lean = engine::Side::kNear;
     uint64_t near_born = 0, near_limit = UINT64_MAX;  // bytes; what comes beyond is far
+    uint8_t weave = engine::kNotWoven;
     uint64_t live = 0, allocated = 0, end = 0;
     std::map<uint64_t, uint64_t> free;  // ranges by address
     std::map<uint64_t, Bin> bins;
@@ -92,6 +97,7 @@ class ProductHeap : public engine::Heap {
   uint64_t take_range(Class* from, uint64_t bytes);
   void give_range(Class* to, uint64_t address, uint64_t bytes);
   void commit(engine::ClassId of, uint64_t address, uint64_t bytes);
+  engine::Side side_of_birth(engine::ClassId id, uint64_t unit) const;
   bool make_near(uint32_t page);
 
   const Trace& trace_;

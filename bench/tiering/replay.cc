@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/tiering/bandwidth.h"
 #include "bench/tiering/layout.h"
 #include "bench/tiering/oracles.h"
 #include "bench/tiering/policies.h"
@@ -28,12 +29,13 @@ struct Options {
   uint64_t rate = 200;
   uint64_t epoch_ms = 250;  // how long an epoch is taken to last
   bool engine = false;      // replay the engine, too
+  std::string bandwidth;    // NEAR:FAR: only what is modelled of it
 };
 
 [[noreturn]] void usage(const std::string& why) {
   fprintf(stderr,
           "bench_tiering_replay: %s\nusage: bench_tiering_replay [--fast BYTES] [--rate ACCESSES] "
-          "[--engine [--epoch-ms N]] TRACE\n",
+          "[--engine [--epoch-ms N] | --bandwidth NEAR:FAR [--epoch-ms N]] TRACE\n",
           why.c_str());
   exit(2);
 }
@@ -51,6 +53,10 @@ Options parse(int count, char** words) {
       continue;
     }
     if (i + 1 == count) usage(word + " wants a value");
+    if (word == "--bandwidth") {
+      options.bandwidth = words[++i];
+      continue;
+    }
     char* end = nullptr;
     unsigned long long value = strtoull(words[++i], &end, 10);
     if (*end != '\0' || value == 0) usage(word + " wants a number above 0, not '" + words[i] + "'");
@@ -159,6 +165,28 @@ void print_engine(const Trace& trace, const Options& options) {
   }
 }
 
+void report_bandwidth(const Trace& trace, const Options& options) {
+  auto weights = engine::parse_weave(options.bandwidth);
+  if (!weights.ok()) throw std::runtime_error("--bandwidth: " + weights.status().message());
+  if (weights.value().kind != engine::WeaveWords::Kind::kWeights)
+    throw std::runtime_error("--bandwidth: two numbers are needed, such as 4:1");
+  SteerOptions how;
+  how.heap.near_bytes = options.fast_bytes;
+  how.rate = options.rate;
+  how.epoch_s = static_cast<double>(options.epoch_ms) / 1000;
+  const BoundTimes times = bound_times(trace, how, weights.value());
+  printf(
+      "{\"schema\": 1, \"workload\": \"%s\", \"fast_bytes\": %llu, \"live_bytes\": %llu, "
+      "\"bandwidth\": \"%s\",\n  \"first_touch\": {\"time\": %.4f},\n"
+      "  \"engine\": {\"time\": %.4f, \"hits\": %.4f, \"moved_bytes\": %llu},\n"
+      "  \"woven\": {\"time\": %.4f, \"hits\": %.4f, \"moved_bytes\": %llu}}\n",
+      trace.workload.c_str(), static_cast<unsigned long long>(options.fast_bytes),
+      static_cast<unsigned long long>(peak_live_bytes(trace)), options.bandwidth.c_str(),
+      times.first_touch, times.engine, times.engine_hits,
+      static_cast<unsigned long long>(times.engine_moved), times.woven, times.woven_hits,
+      static_cast<unsigned long long>(times.woven_moved));
+}
+
 void report(const Trace& trace, const Options& options) {
   Layout small = recorded_layout(trace, kPage), grouped = context_layout(trace, kPage);
   std::vector<uint32_t> sites = contexts_of(trace, false), contexts = contexts_of(trace, true);
@@ -211,7 +239,7 @@ int main(int count, char** words) {
     if (options.fast_bytes == 0) options.fast_bytes = peak_live_bytes(trace) / 8 / kPage * kPage;
     if (options.fast_bytes == 0)
       throw std::runtime_error("an eighth of the live bytes is less than a huge page");
-    report(trace, options);
+    options.bandwidth.empty() ? report(trace, options) : report_bandwidth(trace, options);
   } catch (const std::runtime_error& error) {
     fprintf(stderr, "bench_tiering_replay: %s\n", error.what());
     return 1;

@@ -16,7 +16,7 @@ inline constexpr uint32_t kStatsVersion = 2;
 inline constexpr uint32_t kStatsTargets = 64;
 inline constexpr uint32_t kStatsWindows = 256;
 inline constexpr uint32_t kStatsRanges = 128;
-inline constexpr uint32_t kStatsContexts = 16;
+inline constexpr uint32_t kStatsContexts = 16;  // a byte each in TieringCounters::woven
 inline constexpr uint32_t kStatsImages = 1000;  // kept of one process that replaces itself (exec)
 
 using Counter = std::atomic<uint64_t>;
@@ -96,7 +96,10 @@ struct TieringCounters {
   Counter cost;    // of one CPU, in millionths
   Counter effort;  // of the sampler, in millionths of the most
   Counter units;   // and parts of units, that are looked at
-  Counter reserved[8];
+  // Of each context a byte, the first in the lowest: 0, or, if its class is woven over both
+  // memories, 1 + how many of 64 parts are near.
+  Counter woven[2];
+  Counter reserved[6];
   ContextCounters contexts[kStatsContexts];  // the hottest first
 };
 

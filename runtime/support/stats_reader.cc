@@ -90,7 +90,8 @@ TieringStats read_tiering(const TieringCounters& t) {
   out.demoted = count(t.demoted);
   out.stuck_pages = count(t.stuck);
   out.units = count(t.units);
-  for (const ContextCounters& c : t.contexts) {
+  for (size_t i = 0; i < kStatsContexts; ++i) {
+    const ContextCounters& c = t.contexts[i];
     if (c.object[0] == '\0') break;
     ContextStats context;
     context.object = clean(c.object, sizeof c.object);
@@ -99,6 +100,8 @@ TieringStats read_tiering(const TieringCounters& t) {
     context.share = fraction(c.share, kMillion, 1);
     context.allocated = count(c.allocated);
     context.class_id = static_cast<unsigned>(std::min<uint64_t>(count(c.class_id), 255));
+    const uint64_t woven = t.woven[i / 8].load() >> (i % 8 * 8) & 255;
+    if (woven > 0) context.near_share = std::min(static_cast<double>(woven - 1) / 64, 1.0);
     out.contexts.push_back(context);
   }
   return out;

@@ -39,6 +39,7 @@ struct ContextStats {
   double share = 0;  // of the observed accesses
   uint64_t allocated = 0;
   unsigned class_id = 0;
+  double near_share = -1;  // of what is woven over both memories, that is to be near; else -1
 };
 
 // What tiering did and knows; docs/stats.md explains each.

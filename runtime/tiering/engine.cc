@@ -23,13 +23,15 @@ Engine::Engine(Heap& heap, Sampler& sampler, const EngineOptions& options)
       focus_(options.policy.listed_max),
       mover_(options.mover),
       cpu_(options.cpu) {
+  // Who sees writes only does not see what is read in turn.
+  if (sampler.sight().reads) streams_ = Streams(options.weave, sampler.sight().bytes_per_event);
   policy_.options().accesses_per_event = std::max(sampler.sight().accesses_per_event, 1.0);
 }
 
 const Report& Engine::step(double now) {
   observe(now);
   judge(now);
-  View view{units_, classes_, estimator_, heap_.room(), now};
+  View view{units_, classes_, estimator_, heap_.room(), now, streams_};
   Plan plan = policy_.plan(view, leave(now));
   carry_out(plan, now);
   describe(plan, now);
@@ -131,7 +133,11 @@ void Engine::move(const Plan& plan, double now) {
       double cost = side == Side::kNear
                         ? 2 * policy_.options().move_ns * static_cast<double>(moved[i].pages)
                         : 0;
-      mover_.moved(batch[i], side, bytes, {share_of(unit), cost, units_[unit].bytes}, now);
+      // What is woven moves for bandwidth; by the hits that came of it nobody can judge that.
+      if (streams_.woven(units_[unit].class_id))
+        mover_.spend(bytes);
+      else
+        mover_.moved(batch[i], side, bytes, {share_of(unit), cost, units_[unit].bytes}, now);
       units_[unit].side = side;
     }
   }
@@ -139,6 +145,8 @@ void Engine::move(const Plan& plan, double now) {
 
 void Engine::look(const View& view) {
   for (const Split& split : focus_.plan(view)) heap_.split(split.unit, split.bytes);
+  for (const WeaveChange& change : streams_.judge(view, focus_, contexts_))
+    heap_.set_weave(change.id, change.share);
   for (ClassId id : huge_pages_.plan(view, focus_)) heap_.ask_huge(id);
 }
 
@@ -180,8 +188,8 @@ void Engine::describe_classes() {
   for (const ClassView& of : classes_) {
     const ClassHeat& heat = estimator_.of_class(of.id);
     double share = estimator_.rate() > 0 ? heat.rate / estimator_.rate() : 0;
-    report_.classes.push_back(
-        {of.id, of.lean, share, static_cast<uint64_t>(heat.bytes), near[of.id]});
+    report_.classes.push_back({of.id, of.lean, share, static_cast<uint64_t>(heat.bytes),
+                               near[of.id], streams_.share(of.id)});
   }
   std::sort(report_.classes.begin(), report_.classes.end(),
             [](const ClassLine& a, const ClassLine& b) {
@@ -201,7 +209,8 @@ void Engine::describe_contexts() {
     double part = allocated[of.class_id] > 0 ? static_cast<double>(of.allocated) /
                                                    static_cast<double>(allocated[of.class_id])
                                              : 0;
-    report_.contexts.push_back({of.id, of.class_id, whole * part, of.allocated});
+    report_.contexts.push_back(
+        {of.id, of.class_id, whole * part, of.allocated, streams_.share(of.class_id)});
   }
   auto hotter = [](const ContextLine& a, const ContextLine& b) {
     return a.share != b.share ? a.share > b.share : a.id < b.id;

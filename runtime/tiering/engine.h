@@ -16,6 +16,7 @@
 #include "runtime/tiering/huge_pages.h"
 #include "runtime/tiering/policy.h"
 #include "runtime/tiering/sampler.h"
+#include "runtime/tiering/streams.h"
 
 namespace hms::tiering {
 
@@ -24,6 +25,7 @@ struct EngineOptions {
   PolicyOptions policy;
   MoverOptions mover;
   CpuGovernor::Options cpu;
+  WeaveOptions weave;
 };
 
 struct ClassLine {
@@ -32,6 +34,7 @@ struct ClassLine {
   double share;    // of the observed accesses
   uint64_t bytes;  // committed
   uint64_t near_bytes;
+  uint8_t near_share;  // of kWeaveCycle runs, if the class is woven; else kNotWoven
 };
 struct ContextLine {
   ContextId id;
@@ -39,6 +42,7 @@ struct ContextLine {
   double share;  // of the observed accesses; a class that several contexts share is divided by
                  // what they allocated
   uint64_t allocated;
+  uint8_t near_share;  // as of the class
 };
 
 // What the engine knows and did. Totals are since the start.
@@ -76,6 +80,8 @@ class Engine {
   // CPU time that sampling and deciding have used so far, in seconds; to be told before a step.
   // Moves are left out, which another governor limits.
   void spent(double cpu_seconds) { cpu_s_ = cpu_seconds; }
+  // How many processors the program keeps busy, lately.
+  void busy(double cpus) { streams_.busy(cpus); }
   // While somebody else moves the process's pages (automatic balancing, DAMON, reclaim to a lower
   // tier), the engine only chooses where data is born. Empty: nobody does.
   void foreign_mover(std::string who) { foreign_ = std::move(who); }
@@ -102,6 +108,7 @@ class Engine {
   Policy policy_;
   Focus focus_;
   HugePages huge_pages_;
+  Streams streams_;
   MoveGovernor mover_;
   CpuGovernor cpu_;
   double cpu_s_ = 0, look_at_ = 0;

@@ -21,6 +21,8 @@ class Focus {
   uint32_t part_bytes() const { return part_bytes_; }
   // The parts of the class do not differ, as far as is known.
   bool whole(ClassId id) const { return stage_[id] == Stage::kWhole; }
+  // They do differ.
+  bool in_parts(ClassId id) const { return stage_[id] == Stage::kParts; }
 
  private:
   enum class Stage : uint8_t { kUnknown, kTrying, kParts, kWhole };

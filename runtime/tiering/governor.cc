@@ -46,7 +46,7 @@ void MoveGovernor::refill(double now, uint64_t near_capacity) {
 
 void MoveGovernor::moved(UnitId unit, Side side, uint64_t bytes, const Expected& expected,
                          double now) {
-  tokens_ = std::max(tokens_ - static_cast<double>(bytes), 0.0);
+  spend(bytes);
   moved_bytes_ += static_cast<double>(bytes);
   auto found = past_.find(unit);
   if (found != past_.end() && found->second.side != side && !found->second.right &&

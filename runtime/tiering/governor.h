@@ -2,6 +2,7 @@
 // and what was measured from outside, so that they can be tested without waiting.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <unordered_map>
@@ -43,6 +44,8 @@ class MoveGovernor {
     uint32_t extent = 0;  // bytes of the unit or part, as it was listed: it may be split or made
                           // whole later, and is no longer the same then
   };
+  // Bytes that moved for another reason than hits: they count, and are not judged.
+  void spend(uint64_t bytes) { tokens_ = std::max(tokens_ - static_cast<double>(bytes), 0.0); }
   void moved(UnitId unit, Side side, uint64_t bytes, const Expected& expected, double now);
   // Moves that are judged now: once a second, those of the last `judge_s` seconds. Of each, the
   // engine says what share of all accesses meets the unit, and what it would save per second in

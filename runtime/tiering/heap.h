@@ -36,6 +36,9 @@ inline constexpr size_t kPartBytesMin = 4096;
 inline constexpr ClassId kProbation = 0;
 // A context leaves probation when it has allocated that much.
 inline constexpr uint64_t kProbationBytes = uint64_t{256} << 10;
+// A woven class (weave.h) has so many of kWeaveCycle neighbouring runs near; others have kNotWoven.
+inline constexpr unsigned kWeaveCycle = 64;
+inline constexpr uint8_t kNotWoven = 255;
 
 // Bytes. `allocated` is cumulative; bytes per second divided by live bytes is the rate of renewal.
 struct ContextView {
@@ -64,6 +67,9 @@ struct UnitView {
   ClassId class_id;
   Side side;
   bool stuck;  // the kernel would not move it lately, or the user pinned it
+  // Units of the same run lie on the same side where their class is woven; the next run of the
+  // class has the next number. A part has the run of its unit.
+  uint32_t run = 0;
 };
 
 // Bytes of near memory that tiering may use, and that its units hold now.
@@ -90,6 +96,9 @@ class Heap {
 
   // Future units of the class are born there, as long as there is room.
   virtual void set_lean(ClassId id, Side side) = 0;
+  // The class is woven from now on, with that share of kWeaveCycle runs near: where a unit is born
+  // is a matter of its run, and not of the lean. kNotWoven: no longer.
+  virtual void set_weave(ClassId id, uint8_t share) = 0;
   // Future allocations of the context go to the class; blocks that exist stay.
   virtual void assign(ContextId context, ClassId id) = 0;
   // Moves the pages of units and parts, and what they are charged to; one that has no room there

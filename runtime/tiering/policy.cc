@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "runtime/tiering/streams.h"
+
 namespace hms::tiering {
 namespace {
 
@@ -44,6 +46,8 @@ Plan Policy::plan(const View& view, const Leave& leave) {
     live_[of.id] = of.live;
   }
   forget(view.now);
+  values_.clear();
+  for (size_t i = 0; i < view.units.size(); ++i) values_.push_back(view.streams.value(view, i));
   Plan plan;
   plan.price = price_of(view);
   if (view.now < first_ + options_.believe_s) return plan;
@@ -56,7 +60,7 @@ double Policy::price_of(const View& view) const {
   static_assert(kBins * sizeof(double) <= 8192, "lives on the stack");
   double bytes[kBins] = {};
   for (size_t i = 0; i < view.units.size(); ++i)
-    bytes[bin_of(view.heat.units()[i].density)] += view.units[i].committed;
+    bytes[bin_of(values_[i])] += view.units[i].committed;
   auto room = static_cast<double>(view.room.near_capacity);
   for (int bin = kBins - 1; bin > 0; --bin) {
     room -= bytes[bin];
@@ -68,7 +72,7 @@ double Policy::price_of(const View& view) const {
 void Policy::lean(const View& view, Plan* plan) {
   for (const ClassView& of : view.classes) {
     const ClassHeat& heat = view.heat.of_class(of.id);
-    if (heat.events < kLeanEvents) continue;
+    if (heat.events < kLeanEvents || view.streams.woven(of.id)) continue;
     Side side = of.lean;
     if (heat.density > plan->price * kLeanBand) side = Side::kNear;
     if (heat.density < plan->price / kLeanBand) side = Side::kFar;
@@ -80,14 +84,14 @@ void Policy::lean(const View& view, Plan* plan) {
 // blocks are renewed does not matter: freed slots are used again, and the heat is that of the
 // place.
 double Policy::horizon(const View& view, size_t unit) const {
-  return std::min(view.now - view.heat.units()[unit].since, options_.horizon_s);
+  return std::min(view.now - view.streams.since(view, unit), options_.horizon_s);
 }
 
 bool Policy::may_rise(const View& view, size_t unit, double price) const {
   const UnitView& of = view.units[unit];
-  const UnitHeat& heat = view.heat.units()[unit];
-  return of.side == Side::kFar && !of.stuck && heat.density > price / options_.hysteresis &&
-         view.now - heat.since >= options_.settle_s && !resident(of.id, view.now);
+  return of.side == Side::kFar && !of.stuck && values_[unit] > price / options_.hysteresis &&
+         view.now - view.streams.since(view, unit) >= options_.settle_s &&
+         !resident(of.id, view.now);
 }
 
 bool Policy::may_demote(const View& view, const Leave& leave, size_t unit) const {
@@ -106,7 +110,6 @@ uint64_t Policy::headroom(const View& view) {
 // The far units that may rise, hottest first, and the near ones that may fall, coldest first;
 // equals by address, so that neighbours move together.
 void Policy::rank(const View& view, const Leave& leave, double price) {
-  const std::vector<UnitHeat>& heats = view.heat.units();
   rising_.clear();
   falling_.clear();
   for (uint32_t i = 0; i < view.units.size(); ++i) {
@@ -114,10 +117,10 @@ void Policy::rank(const View& view, const Leave& leave, double price) {
     if (may_demote(view, leave, i)) falling_.push_back(i);
   }
   std::sort(rising_.begin(), rising_.end(), [&](uint32_t a, uint32_t b) {
-    return heats[a].density != heats[b].density ? heats[a].density > heats[b].density : a < b;
+    return values_[a] != values_[b] ? values_[a] > values_[b] : a < b;
   });
   std::sort(falling_.begin(), falling_.end(), [&](uint32_t a, uint32_t b) {
-    return heats[a].density != heats[b].density ? heats[a].density < heats[b].density : a < b;
+    return values_[a] != values_[b] ? values_[a] < values_[b] : a < b;
   });
 }
 
@@ -132,14 +135,22 @@ void Policy::exchange(const View& view, const Leave& leave, Plan* plan) {
   for (uint32_t at : rising_) {
     if (!promote(view, at, &state, plan)) break;
   }
+  spread(view, &state, plan);
   // Room for what is about to be born near.
-  const std::vector<UnitHeat>& heats = view.heat.units();
   while (state.free < state.keep && state.victim < falling_.size()) {
     uint32_t at = falling_[state.victim];
-    if (view.units[at].committed > state.allowed ||
-        heats[at].density * state.hysteresis > plan->price)
+    if (view.units[at].committed > state.allowed || values_[at] * state.hysteresis > plan->price)
       break;
     demote(view, &state, plan);
+  }
+}
+
+// What is near of a woven class beyond its share goes, also if nobody needs the room: far memory
+// serves it beside near memory.
+void Policy::spread(const View& view, Exchange* state, Plan* plan) const {
+  for (; state->victim < falling_.size(); demote(view, state, plan)) {
+    const uint32_t at = falling_[state->victim];
+    if (values_[at] >= 0 || view.units[at].committed > state->allowed) break;
   }
 }
 
@@ -152,26 +163,25 @@ void Policy::demote(const View& view, Exchange* state, Plan* plan) const {
 
 // False when nothing that is colder can rise either.
 bool Policy::promote(const View& view, uint32_t at, Exchange* state, Plan* plan) const {
-  const std::vector<UnitHeat>& heats = view.heat.units();
   auto bytes = static_cast<int64_t>(view.units[at].committed);
   size_t victims = state->victim;
   int64_t freed = 0;
   double lost = 0;
   for (; state->free + freed < bytes + state->keep && victims < falling_.size(); ++victims) {
     uint32_t out = falling_[victims];
-    if (heats[at].density <= state->hysteresis * heats[out].density) break;
+    if (values_[at] <= state->hysteresis * values_[out]) break;
     freed += view.units[out].committed;
-    lost += heats[out].density * view.units[out].committed;
+    lost += values_[out] * view.units[out].committed;
   }
   if (state->free + freed < bytes + state->keep) {
     // A smaller one may still fit; and a whole unit may fit in parts.
-    if (view.units[at].bytes == kUnitBytes && plan->splits.empty() &&
-        state->free + freed >= state->keep + kFitBytes)
+    if (view.units[at].bytes == kUnitBytes && !view.streams.woven(view.units[at].class_id) &&
+        plan->splits.empty() && state->free + freed >= state->keep + kFitBytes)
       plan->splits.push_back({view.units[at].id, kFitBytes});
     return true;
   }
   double worth = options_.accesses_per_event * options_.gap_ns;
-  double gain = (heats[at].density * static_cast<double>(bytes) - lost) * worth;
+  double gain = (values_[at] * static_cast<double>(bytes) - lost) * worth;
   double cost = options_.move_ns * static_cast<double>(bytes + freed) / kPartBytesMin;
   if (gain * horizon(view, at) < options_.patience * cost) return true;
   if (static_cast<uint64_t>(bytes + freed) > state->allowed) return false;

@@ -2,7 +2,8 @@
 //
 // The value of a unit is what accesses would save per second if it were near; the room there is
 // rationed by a price: the density at which everything hotter just fits. In this order:
-//   1. lean: classes hotter than the price are born near, the others far. Costs nothing
+//   1. lean: classes hotter than the price are born near, the others far. Costs nothing.
+//      Classes that stream are woven over both instead (streams.h)
 //   2. moves: the hottest far unit against the coldest near one, as long as the exchange pays for
 //      both moves and the far one is hotter by the hysteresis. What moved stays for a while
 //   3. looking: where parts of a unit differ, units are split, as far as the list stays bounded
@@ -45,12 +46,15 @@ struct Leave {
   bool reads_seen = true;  // false: the sampler sees writes only, so no event does not mean cold
 };
 
+class Streams;
+
 struct View {
   const std::vector<UnitView>& units;
   const std::vector<ClassView>& classes;
   const Estimator& heat;
   Room room;
   double now;
+  const Streams& streams;
 };
 
 struct Move {
@@ -105,6 +109,7 @@ class Policy {
   void rank(const View& view, const Leave& leave, double price);
   bool promote(const View& view, uint32_t at, Exchange* state, Plan* plan) const;
   void demote(const View& view, Exchange* state, Plan* plan) const;
+  void spread(const View& view, Exchange* state, Plan* plan) const;
   double horizon(const View& view, size_t unit) const;
   bool may_rise(const View& view, size_t unit, double price) const;
   bool may_demote(const View& view, const Leave& leave, size_t unit) const;
@@ -112,6 +117,7 @@ class Policy {
   void forget(double now);
 
   PolicyOptions options_;
+  std::vector<double> values_;              // of units in near memory, by position
   std::vector<uint32_t> rising_, falling_;  // positions
   std::unordered_map<UnitId, Residence> residents_;
   std::array<double, 256> births_{};  // bytes per second that classes grow by

@@ -22,6 +22,7 @@ struct Sight {
   bool reads = false;
   bool writes = false;
   double accesses_per_event = 1;  // as far as it is known; else 1, which is the least
+  double bytes_per_event = 0;     // that were fetched from memory, at least; 0: it does not tell
 };
 
 // Called by one thread. Nothing throws; a sampler that breaks later reports nothing more and says

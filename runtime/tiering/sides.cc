@@ -1,6 +1,7 @@
 // See sides.h.
 #include "runtime/tiering/sides.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "runtime/topology/tiers.h"
@@ -68,6 +69,20 @@ Result<std::string> automatic(const Topology& topology, const std::string& sourc
                          "'; to tier two of them, name them: NEAR>FAR");
 }
 
+// What the CPU that reaches it best gets from it; 0 where that is not known.
+double bandwidth_of(const Topology& topology, const TargetRef& of) {
+  const Target* target = topology.find_target(of.key);
+  double best = 0;
+  if (target == nullptr) return best;
+  for (const topology::Initiator& initiator : topology.initiators()) {
+    if (initiator.kind != topology::InitiatorKind::kCpu) continue;
+    const topology::Properties found = topology.path(initiator.id, target->id).properties;
+    if (found.bandwidth && found.bandwidth->from != topology::Provenance::kAssumed)
+      best = std::max(best, found.bandwidth->value);
+  }
+  return best;
+}
+
 }  // namespace
 
 bool words_say_off(const std::string& words) { return words.empty() || words == "off"; }
@@ -102,6 +117,7 @@ Result<Sides> choose_sides(const std::string& words, const Topology& topology,
     return Status(HMS_EINVAL, "'" + words + "' does not name two memories: write NEAR>FAR");
   }
   Sides sides{p.legs[0].target, p.legs[1].target};
+  sides.bandwidths = {bandwidth_of(topology, sides.near), bandwidth_of(topology, sides.far)};
   if (sides.near.key == sides.far.key) {
     return Status(HMS_EINVAL, "'" + words + "': near and far are the same memory");
   }

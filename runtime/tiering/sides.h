@@ -6,11 +6,13 @@
 
 #include "runtime/placement/placement.h"
 #include "runtime/support/result.h"
+#include "runtime/tiering/weave.h"
 
 namespace hms::tiering {
 
 struct Sides {
   TargetRef near, far;
+  Bandwidths bandwidths = {};  // measured, declared or told by the machine; not what is assumed
 };
 
 // Whether the words can be meant; names are not looked up.

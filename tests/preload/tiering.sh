@@ -76,6 +76,11 @@ check "a wrong HMS_TIERING_CPU is named" grep -q "HMS_TIERING_CPU=much" "$work/e
 HMS_TIERING=auto HMS_TIERING_GAP=0 HMS_CONF="tiers $tiers" LD_PRELOAD=$library "$program" 300 2>"$work/err"
 check "a wrong HMS_TIERING_GAP is named, and what is used instead" \
   grep -q "HMS_TIERING_GAP=0: a number of nanoseconds from 1 to .*going on with 100" "$work/err"
+HMS_TIERING=auto HMS_TIERING_WEAVE=4:0 HMS_CONF="tiers $tiers" LD_PRELOAD=$library "$program" 300 2>"$work/err"
+check "a wrong HMS_TIERING_WEAVE is named, and what is used instead" \
+  grep -q "HMS_TIERING_WEAVE: '4:0' is neither auto, off nor NEAR:FAR.*going on with auto" "$work/err"
+HMS_TIERING=auto HMS_TIERING_WEAVE=2.5:1 HMS_CONF="tiers $tiers" LD_PRELOAD=$library "$program" 300 2>"$work/err"
+check "a right one is not" [ ! -s "$work/err" ]
 HMS_TIERING=auto "$hms" run --tiering off --tiers $tiers --rule 'fast>slow' -- \
   bash -c 'find "/proc/$$/task" -mindepth 1 -maxdepth 1 | wc -l' >"$work/out"
 check "--tiering off has no thread" [ "$(cat "$work/out")" = 1 ]

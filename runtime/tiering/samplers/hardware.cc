@@ -18,6 +18,7 @@ constexpr uint64_t kLoadCycles = 64;
 // Prime, so that loops do not fall in step with them. A store cannot be told to have missed.
 constexpr uint64_t kLoadPeriod = 4999, kStorePeriod = 20011;
 constexpr uint64_t kIbsPeriod = uint64_t{1} << 18;  // of operations; a multiple of 16
+constexpr double kLineBytes = 64;
 
 std::string text_of(const std::string& path) {
   char buffer[256];
@@ -127,7 +128,11 @@ Result<std::vector<os::SampleSource>> memory_sources(const std::string& root) {
                 "virtual machine needs a virtual PMU");
 }
 
-Sight HardwareSampler::sight() const { return {true, true, static_cast<double>(kLoadPeriod)}; }
+// What was prefetched in time is no slow load, so streams fetch more than that.
+Sight HardwareSampler::sight() const {
+  const auto loads = static_cast<double>(kLoadPeriod);
+  return {true, true, loads, loads * kLineBytes};
+}
 
 Status HardwareSampler::start() {
   Result<std::vector<os::SampleSource>> sources = memory_sources(kDevices);

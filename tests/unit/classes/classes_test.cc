@@ -22,6 +22,7 @@
 #include "allocator/tiering/units.h"
 #include "runtime/support/consistency.h"
 #include "runtime/support/os_files.h"
+#include "runtime/tiering/weave.h"
 #include "tests/unit/allocator/allocator_test_support.h"
 
 namespace hms::alloc::test {
@@ -243,6 +244,43 @@ TEST_F(Classes, AUnitWithoutRoomStays) {
   check_accounts();
 }
 
+TEST_F(Classes, UnitsOfAWovenClassAreBornByTheirRuns) {
+  Blocks blocks;
+  fill(&blocks, 100 * kKiB, kMiB, site(0x10000a));
+  const ClassId id = class_of(blocks.all().back());
+  heap_->set_weave(id, 24);
+  const auto first = units_of(id).size();
+  fill(&blocks, 100 * kKiB, 24 * kMiB, site(0x10000a));
+  std::vector<UnitView> units = units_of(id);
+  ASSERT_GT(units.size(), first + 8);
+  size_t near = 0;
+  for (size_t i = first; i < units.size(); ++i) {
+    EXPECT_EQ(units[i].run, units[i - 1].run + 1) << "neighbours in address";
+    EXPECT_EQ(units[i].side, tiering::weave_side(units[i].run, 24)) << units[i].run;
+    near += units[i].side == Side::kNear;
+  }
+  EXPECT_GT(near, 0U);
+  EXPECT_LT(near, units.size() - first);
+  check_accounts();
+  // By the lean again.
+  heap_->set_weave(id, tiering::kNotWoven);
+  fill(&blocks, 100 * kKiB, 4 * kUnitBytes, site(0x10000a));
+  EXPECT_EQ(units_of(id).back().side, Side::kNear);
+}
+
+// Near memory is full long before the class has its share.
+TEST_F(Classes, AWovenClassWithoutRoomIsBornFar) {
+  Blocks blocks;
+  fill(&blocks, 100 * kKiB, kMiB, site(0x10000b));
+  const ClassId id = class_of(blocks.all().back());
+  heap_->set_weave(id, 56);
+  fill(&blocks, 100 * kKiB, kNearBytes + 16 * kMiB, site(0x10000b));
+  size_t far = 0;
+  for (const UnitView& unit : units_of(id)) far += unit.side == Side::kFar;
+  EXPECT_GE(far, 8U);
+  check_accounts();
+}
+
 TEST_F(Classes, PartsMoveAlone) {
   Blocks blocks;
   fill(&blocks, 10000, 6 * kMiB, site(0x100007));
@@ -347,7 +385,7 @@ TEST_F(Classes, ClassesRunOutAndContextsShare) {
     std::vector<ClassView> classes;
     heap_->classes(&classes);  // tops up the supply, as the engine's thread does
     EXPECT_LE(classes.size(), kMaxClasses);
-    fill(&blocks, 4000, 2 * kMiB, site(0x200000 + i));
+    fill(&blocks, 4000, 3 * kMiB, site(0x200000 + i));
     used.insert(class_of(blocks.all().back()));
   }
   EXPECT_GT(used.size(), kMaxClasses / 2);

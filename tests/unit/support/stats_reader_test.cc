@@ -103,6 +103,7 @@ TEST(StatsReader, TellsWhatAProcessSaysOfItsTiering) {
   strcpy(t.contexts[0].object, "libx.so");
   t.contexts[0].offset.store(0x1234);
   t.contexts[0].share.store(500000);
+  t.woven[0].store(49);
   Result<ProcessStats> seen = parse_stats(raw->bytes, sizeof raw->bytes);
   ASSERT_TRUE(seen.ok());
   const TieringStats& tiering = seen.value().tiering;
@@ -117,6 +118,7 @@ TEST(StatsReader, TellsWhatAProcessSaysOfItsTiering) {
   EXPECT_EQ(tiering.contexts[0].object, "libx.so");
   EXPECT_EQ(tiering.contexts[0].offset, 0x1234u);
   EXPECT_DOUBLE_EQ(tiering.contexts[0].share, 0.5);
+  EXPECT_DOUBLE_EQ(tiering.contexts[0].near_share, 0.75);
 }
 
 TEST(StatsReader, CleansWhatAHostileProcessSaysOfItsTiering) {
@@ -138,6 +140,7 @@ TEST(StatsReader, CleansWhatAHostileProcessSaysOfItsTiering) {
     EXPECT_EQ(context.object, std::string(sizeof t.contexts[0].object, '?'));
     EXPECT_EQ(context.allocated, 0u);
     EXPECT_LE(context.class_id, 255u);
+    EXPECT_LE(context.near_share, 1);
   }
   t.on.store(3);
   EXPECT_FALSE(parse_stats(raw->bytes, sizeof raw->bytes).value().tiering.on);

@@ -37,8 +37,8 @@ class FakeHeap : public Heap {
     whole_[page / kIdsPerUnit].heat[page % kIdsPerUnit] = accesses;
   }
   void stick(UnitId unit) { whole_[unit / kIdsPerUnit].stuck = true; }
-  void context(ContextId id, ClassId of, uint64_t allocated) {
-    contexts_.push_back({id, of, allocated / 64, allocated});
+  void context(ContextId id, ClassId of, uint64_t allocated, uint64_t object = 64) {
+    contexts_.push_back({id, of, allocated / object, allocated});
   }
   ClassView& class_of(ClassId id) {
     return classes_.try_emplace(id, ClassView{id, Side::kNear, 0, 0}).first->second;
@@ -82,7 +82,7 @@ class FakeHeap : public Heap {
         uint32_t page = at / kPartBytesMin;
         auto id = static_cast<UnitId>(i * kIdsPerUnit + page);
         out->push_back({id, kBase + uint64_t{id} * kPartBytesMin, in.part_bytes, in.part_bytes,
-                        in.of, majority(in, page), in.stuck});
+                        in.of, majority(in, page), in.stuck, static_cast<uint32_t>(i)});
       }
     }
   }
@@ -90,6 +90,7 @@ class FakeHeap : public Heap {
     class_of(id).lean = side;
     ++leans;
   }
+  void set_weave(ClassId id, uint8_t share) override { woven[id] = share; }
   void assign(ContextId context, ClassId id) override {
     for (ContextView& of : contexts_)
       if (of.id == context) of.class_id = id;
@@ -106,6 +107,7 @@ class FakeHeap : public Heap {
 
   uint64_t moved_bytes = 0, moves = 0, refused = 0, leans = 0, assigns = 0, splits = 0;
   std::set<ClassId> huge;
+  std::map<ClassId, uint8_t> woven;
 
  private:
   static constexpr uintptr_t kBase = uintptr_t{1} << 40;

@@ -63,6 +63,21 @@ TEST(Sides, MemoriesOfOneKindAreNothingToTier) {
   EXPECT_TRUE(choose_sides("node:0>node:1", *topology.value(), source).ok());
 }
 
+TEST(Sides, TellTheBandwidthsThatAreKnown) {
+  Result<Sides> declared = with_tiers("auto", "fast=64M:bw=400G,slow=1G:bw=100G");
+  ASSERT_TRUE(declared.ok());
+  EXPECT_DOUBLE_EQ(declared.value().bandwidths.near, 400.0 * (1 << 30));
+  EXPECT_DOUBLE_EQ(declared.value().bandwidths.far, 100.0 * (1 << 30));
+  Result<Sides> one = with_tiers("auto", "fast=64M:bw=400G,slow=1G");
+  ASSERT_TRUE(one.ok());
+  EXPECT_GT(one.value().bandwidths.near, 0);
+  EXPECT_EQ(one.value().bandwidths.far, 0) << "assumed";
+  const std::string source = "xml:" HMS_TEST_DATA "/machines/xml/xeon-cxl.xml";
+  Result<Sides> machine = choose_sides("auto", *load(source), source);
+  ASSERT_TRUE(machine.ok());
+  EXPECT_GT(machine.value().bandwidths.near, machine.value().bandwidths.far);
+}
+
 TEST(Sides, OneMemoryIsNothingToTier) {
   Result<Sides> sides = with_tiers("auto", "only=64M");
   ASSERT_FALSE(sides.ok());
