@@ -102,7 +102,8 @@ std::string tiering_text(const TieringStats& t) {
   for (const ContextStats& c : t.contexts) {
     out += "  " + percent(c.share) + " of accesses: " + place(c) + ", class " +
            std::to_string(c.class_id) + ", allocated " + human_bytes(c.allocated);
-    if (c.near_share >= 0) out += ", streams: woven, " + number("%.0f %% near", c.near_share * 100);
+    if (c.near_share >= 0)
+      out += ", streams: woven, " + printed("%.0f %% near", c.near_share * 100);
     out += "\n";
   }
   return out;
