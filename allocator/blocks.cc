@@ -62,28 +62,44 @@ void order_legs(const PlacementState& placement, Leg** out) {
   }
 }
 
-// Blocks of a leg in units; neighbours in one unit are counted together.
-void count_runs(Leg* leg, void* const* blocks, unsigned count, int64_t bytes_each) {
-  const auto size = static_cast<uint64_t>(bytes_each < 0 ? -bytes_each : bytes_each);
-  for (unsigned i = 0; i < count;) {
-    const auto first = reinterpret_cast<uintptr_t>(blocks[i]);
-    const uintptr_t unit = first & ~(kUnitBytes - 1);
-    unsigned end = i;
-    // One comparison for both ends of a block: what lies before the unit is far behind it.
-    while (end < count && size <= kUnitBytes &&
-           reinterpret_cast<uintptr_t>(blocks[end]) - unit <= kUnitBytes - size)
-      ++end;
-    const unsigned run = end > i ? end - i : 1;
-    count_in_units(leg, end > i ? unit : first, bytes_each * run);
-    i += run;
+// Blocks of a leg in units. Small ones count where they begin. Those of one flush lie in few units,
+// but in any order: to count each by itself would cost more than the rest of the flush.
+constexpr unsigned kUnitsNearby = 16;
+constexpr uintptr_t kBytesNearby = kUnitsNearby * kUnitBytes;
+
+void count_small(Leg* leg, void* const* blocks, unsigned count, int64_t bytes_each) {
+  uint32_t in_unit[kUnitsNearby] = {};
+  const uintptr_t start = reinterpret_cast<uintptr_t>(blocks[0]) & ~(kBytesNearby - 1);
+  uintptr_t offsets = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    const uintptr_t offset = reinterpret_cast<uintptr_t>(blocks[i]) ^ start;
+    offsets |= offset;
+    ++in_unit[offset / kUnitBytes % kUnitsNearby];
   }
+  if (offsets >= kBytesNearby) {
+    for (unsigned i = 0; i < count; ++i)
+      count_in_unit(leg, reinterpret_cast<uintptr_t>(blocks[i]), bytes_each);
+    return;
+  }
+  for (unsigned i = 0; i < kUnitsNearby; ++i) {
+    if (in_unit[i] != 0) count_in_unit(leg, start + i * kUnitBytes, bytes_each * in_unit[i]);
+  }
+}
+
+void count_by_unit(Leg* leg, void* const* blocks, unsigned count, int64_t bytes_each) {
+  constexpr auto kSmall = static_cast<int64_t>(kMaxCachedSize);
+  if (bytes_each <= kSmall && -bytes_each <= kSmall) {
+    return count_small(leg, blocks, count, bytes_each);
+  }
+  for (unsigned i = 0; i < count; ++i)
+    count_in_units(leg, reinterpret_cast<uintptr_t>(blocks[i]), bytes_each);
 }
 
 // Counters of a striped leg go to the target of each block.
 void count_allocated(Leg* leg, void* const* blocks, unsigned count, size_t bytes_each) {
   leg->live.fetch_add(static_cast<int64_t>(count * bytes_each), std::memory_order_relaxed);
   if (leg->plan.units != nullptr) {
-    return count_runs(leg, blocks, count, static_cast<int64_t>(bytes_each));
+    return count_by_unit(leg, blocks, count, static_cast<int64_t>(bytes_each));
   }
   if (leg->plan.stripes == nullptr) {
     leg->plan.account->counters->allocated.fetch_add(count * bytes_each, std::memory_order_relaxed);
@@ -98,7 +114,7 @@ void count_allocated(Leg* leg, void* const* blocks, unsigned count, size_t bytes
 void count_freed(Leg* leg, void* const* blocks, unsigned count, size_t bytes_each) {
   leg->live.fetch_sub(static_cast<int64_t>(count * bytes_each), std::memory_order_relaxed);
   if (leg->plan.units != nullptr) {
-    return count_runs(leg, blocks, count, -static_cast<int64_t>(bytes_each));
+    return count_by_unit(leg, blocks, count, -static_cast<int64_t>(bytes_each));
   }
   if (leg->plan.stripes == nullptr) {
     leg->plan.account->counters->freed.fetch_add(count * bytes_each, std::memory_order_relaxed);

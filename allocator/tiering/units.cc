@@ -1,6 +1,7 @@
 // See units.h.
 #include "allocator/tiering/units.h"
 
+#include <algorithm>
 #include <new>
 
 #include "allocator/leg.h"
@@ -310,21 +311,26 @@ Account* account_in_units(const Leg& leg, uintptr_t address) {
 }
 
 // Side and bytes are one word, so a move takes along exactly what was counted where it came from.
-void count_in_units(Leg* leg, uintptr_t block, int64_t bytes) {
+void count_in_unit(Leg* leg, uintptr_t address, int64_t bytes) {
   UnitPlan& plan = *leg->plan.units;
   const bool given = bytes > 0;
-  auto left = static_cast<uint64_t>(given ? bytes : -bytes);
-  if (given) plan.allocated.fetch_add(left, kRelaxed);
-  while (left > 0) {
-    const uint64_t here = kUnitBytes - (block & (kUnitBytes - 1));
-    const uint64_t part = left < here ? left : here;
-    std::atomic<uint64_t>& state = unit_at(unit_number(block)).state;
-    const uint64_t change = part << kLiveShift;
-    const uint64_t old =
-        given ? state.fetch_add(change, kRelaxed) : state.fetch_sub(change, kRelaxed);
-    TargetCounters* counters = plan.places[(old & kSideMask) == 2 ? 1 : 0].account->counters;
-    (given ? counters->allocated : counters->freed).fetch_add(part, kRelaxed);
-    block += part;
+  const auto amount = static_cast<uint64_t>(given ? bytes : -bytes);
+  if (given) plan.allocated.fetch_add(amount, kRelaxed);
+  std::atomic<uint64_t>& state = unit_at(unit_number(address)).state;
+  const uint64_t change = amount << kLiveShift;
+  const uint64_t old =
+      given ? state.fetch_add(change, kRelaxed) : state.fetch_sub(change, kRelaxed);
+  TargetCounters* counters = plan.places[(old & kSideMask) == 2 ? 1 : 0].account->counters;
+  (given ? counters->allocated : counters->freed).fetch_add(amount, kRelaxed);
+}
+
+void count_in_units(Leg* leg, uintptr_t block, int64_t bytes) {
+  const int64_t sign = bytes > 0 ? 1 : -1;
+  for (int64_t left = bytes * sign; left > 0;) {
+    const auto here = static_cast<int64_t>(kUnitBytes - (block & (kUnitBytes - 1)));
+    const int64_t part = std::min(left, here);
+    count_in_unit(leg, block, sign * part);
+    block += static_cast<uintptr_t>(part);
     left -= part;
   }
 }

@@ -117,6 +117,8 @@ void decommit_in_units(Leg* leg, uintptr_t start, size_t bytes);
 Account* account_in_units(const Leg& leg, uintptr_t address);
 // Blocks that were handed out, or (less than zero) given back; counted where the unit is now.
 void count_in_units(Leg* leg, uintptr_t block, int64_t bytes);
+// The same, all of it in the unit of this address.
+void count_in_unit(Leg* leg, uintptr_t address, int64_t bytes);
 
 // Moving what is charged elsewhere, in a unit or a part of one, to a side. The memory may be used
 // all the time, and the parts of a unit may be moved side by side.
