@@ -152,6 +152,8 @@ void end_life(Unit* unit) {
   unit->broken_up.store(false, kRelaxed);
 }
 
+// A unit is born near only if all of it would fit: one of which the first pages are near and the
+// rest is not would pass for near.
 bool within_limit(const UnitPlan& plan, size_t pages) {
   return plan.near_bytes.load(kRelaxed) + static_cast<int64_t>(pages * os::kPageSize) <=
          plan.near_limit.load(kRelaxed);
@@ -169,7 +171,7 @@ bool commit_piece(Leg* leg, const Piece& piece) {
   Unit& unit = unit_at(piece.unit);
   Side own = side_of_birth(plan, piece.unit);
   const bool born = side_of_unit(unit, &own);
-  const Side first = within_limit(plan, piece.pages) ? own : Side::kFar;
+  const Side first = within_limit(plan, born ? piece.pages : kUnitPages) ? own : Side::kFar;
   Side side = first;
   if (!charge_side(&plan, side, piece.pages)) {
     side = other_side(first);

@@ -148,16 +148,17 @@ TEST_F(RecordCommandTest, PlacesAtBirth) {
   uint64_t hot = 0, cold = 0;
   std::istringstream(text("out")) >> hot >> cold;
   EXPECT_EQ(hot, kHotBytes / 1024);
-  EXPECT_GT(cold, 3 * kMiB / 1024);
+  // By units of 2 MiB.
+  EXPECT_GE(cold, 2 * kMiB / 1024);
   EXPECT_LT(cold, 4 * kMiB / 1024);
 }
 
 // The same program with the heat the other way round: the large place fills what near memory there
-// is, the small one stays out.
+// is, by units of 2 MiB, the small one stays out.
 TEST_F(RecordCommandTest, TheProfileDecidesAndNotTheProgram) {
   make_profile(false);
   const auto placed = run("--profile " + file_);
-  EXPECT_GT(resident(placed, "tier:near"), 11 * kMiB);
+  EXPECT_GT(resident(placed, "tier:near"), 10 * kMiB);
   EXPECT_GE(resident(placed, "tier:far"), kColdBytes + kHotBytes - 12 * kMiB);
 }
 
