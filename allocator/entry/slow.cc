@@ -109,11 +109,13 @@ void* reallocate_for_site(void* block, size_t size, const void* caller) {
   const unsigned old_class = alloc::page_mark(address) - 1;
   const unsigned new_class = alloc::cached_class(size);
   if (old_class >= alloc::kCachedClasses || old_class == new_class) return nullptr;
-  const alloc::PlacementId home = alloc::place_again(block, alloc::kDefaultPlacement);
-  if (home == alloc::kDefaultPlacement) return nullptr;
+  // None for blocks that are guarded.
+  alloc::Cache* cache = alloc::existing_cache(alloc::region.free_to[alloc::window_of(address)]);
+  const bool placed =
+      alloc::place_again(block, alloc::kDefaultPlacement) != alloc::kDefaultPlacement;
+  if (cache == nullptr || !placed) return nullptr;
   alloc::SiteSlot* slot = alloc::find_site(table, caller, alloc::thread_sites.stack);
-  alloc::Cache* cache = alloc::existing_cache(home);
-  if (slot == nullptr || cache == nullptr) return nullptr;
+  if (slot == nullptr) return nullptr;
   void* moved = exchange(block, old_class, size, cache->bin(old_class), cache->bin(new_class));
   if (moved != nullptr) slot->tally += size + alloc::kOneAllocation;
   return moved;

@@ -151,6 +151,7 @@ bool ProductHeap::make_near(uint32_t page) {
 
 Side ProductHeap::side_of_birth(engine::ClassId id, uint64_t unit) const {
   const Class& of = classes_[id];
+  if (of.near_born + kUnitBytes > of.near_limit) return Side::kFar;  // all of it, or nothing
   return of.weave == engine::kNotWoven ? of.lean : engine::weave_side(run_of(unit), of.weave);
 }
 

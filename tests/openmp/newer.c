@@ -232,6 +232,26 @@ static void free_and_realloc_of_blocks_in_parts(void) {
   omp_destroy_mempartitioner(&object);
 }
 
+/* The short ways of realloc(), also those of tiering, leave blocks with records alone. */
+static void realloc_of_small_blocks_of_a_pool(void) {
+  if (kUnderAsan) SKIP("realloc() is AddressSanitizer's");
+  allocator h = MAKE(omp_default_mem_space, trait(omp_atk_pool_size, 100000), NULL_FB);
+  for (size_t size = 16; size < 1000; size += 16) omp_free(omp_alloc(size, h), h); /* in caches */
+  for (int i = 0; i < 5000; i++) {
+    const size_t size = 100 + (size_t)i * 7 % 900;
+    char* p = omp_alloc(100, h);
+    CHECK(p != NULL);
+    memset(p, i, 100);
+    p = realloc(opaque(p), size);
+    CHECK(p != NULL && p[0] == (char)i && p[99] == (char)i);
+    memset(p, 1, size);
+    omp_free(p, h);
+  }
+  void* most = omp_alloc(90000, h); /* nothing is left charged */
+  CHECK(most != NULL);
+  omp_destroy_allocator(h);
+}
+
 static void outside_of_procedures(omp_mempartition_t* p) {
   omp_init_mempartition(p, 1, NULL);
   CHECK(omp_mempartition_set_part(p, 0, 0, 4096) == -1);
@@ -339,6 +359,7 @@ int main(int argc, char** argv) {
       {"partitioner_by_value", partitioner_by_value, 0, NULL},
       {"partitioners_and_several_allocators", partitioners_and_several_allocators, 0, NULL},
       {"free_and_realloc_of_blocks_in_parts", free_and_realloc_of_blocks_in_parts, 0, NULL},
+      {"realloc_of_small_blocks_of_a_pool", realloc_of_small_blocks_of_a_pool, 0, NULL},
       {"wrong_arguments_of_partitioners", wrong_arguments_of_partitioners, 0, NULL},
       {"wrong_arguments_of_spaces", wrong_arguments_of_spaces, 0, NULL},
       {"wrong_partition_is_refused", wrong_partition_is_refused, 0, NULL},
