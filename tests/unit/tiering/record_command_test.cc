@@ -186,7 +186,7 @@ TEST_F(RecordCommandTest, WhatIsUsedIsPlacedNear) {
     ASSERT_EQ(record(HMS_TEST_HOT_AND_COLD " 3000", "--append").code, 0) << text("err");
     const Result<Profile> p = read_profile(file_);
     ASSERT_TRUE(p.ok()) << p.status().message();
-    if (p.value().total_samples() == 0) GTEST_SKIP() << "no sampler: " << text("err");
+    if (p.value().sampler == "none") GTEST_SKIP() << "no sampler opens here: " << text("err");
     const ContextProfile* hot = find(p.value(), (runs + 1) * kHotBytes);
     const ContextProfile* cold = find(p.value(), (runs + 1) * kColdBytes);
     ASSERT_TRUE(hot != nullptr && cold != nullptr) << text("p");
@@ -208,7 +208,13 @@ TEST_F(RecordCommandTest, AWrongProfileIsRecoveredFrom) {
             "/report -- " HMS_TEST_HOT_AND_COLD " " + std::to_string(milliseconds));
     ASSERT_EQ(outcome.code, 0) << outcome.err;
     tiering = nlohmann::json::parse(text("report"))["processes"][0]["tiering"];
-    if (tiering["state"] == "ended") GTEST_SKIP() << tiering["why"];
+    if (tiering["state"] == "ended") {
+      // It ends by itself where looking costs too much, on a busy machine, or where nothing can
+      // look.
+      const std::string why = tiering["why"];
+      ASSERT_EQ(why.find("an error"), std::string::npos) << why;
+      GTEST_SKIP() << why;
+    }
     if (tiering["promoted_bytes"] >= kHotBytes * 7 / 10) return;
   }
   FAIL() << tiering;
