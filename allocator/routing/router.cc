@@ -306,6 +306,21 @@ std::string replace_rules(const std::string& text) {
 // that thread was doing.
 std::atomic<int> reloader{0};
 
+void replace_by_what_was_left() {
+  uint64_t ring = stats()->rules_wanted.load(std::memory_order_acquire);
+  try {
+    const Control left = take_control();
+    ring = left.ring;
+    std::string problems =
+        left.text.ok() ? replace_rules(left.text.value()) : left.text.status().message();
+    log(LogLevel::kInfo, "new rules: %s", problems.empty() ? "in force" : problems.c_str());
+    answer_control(ring, problems);
+  } catch (const std::exception& failure) {
+    log(LogLevel::kWarning, "new rules not used: %s", failure.what());
+    stats()->rules_done.store(ring, std::memory_order_release);
+  }
+}
+
 }  // namespace
 
 void init() {
@@ -330,23 +345,15 @@ void reload() {
   int other = 0;
   const bool mine = reloader.compare_exchange_strong(other, self);
   if (other == self) return;
-  const uint64_t wanted = stats()->rules_wanted.load(std::memory_order_acquire);
   if (!mine) {
     return answer_control(
-        wanted,
+        stats()->rules_wanted.load(std::memory_order_acquire),
         "this process was forked while its parent's rules were changing; start it "
         "anew");
   }
-  try {
-    Result<std::string> text = take_control();
-    std::string problems = text.ok() ? replace_rules(text.value()) : text.status().message();
-    log(LogLevel::kInfo, "new rules: %s", problems.empty() ? "in force" : problems.c_str());
-    answer_control(wanted, problems);
-  } catch (const std::exception& failure) {
-    log(LogLevel::kWarning, "new rules not used: %s", failure.what());
-    stats()->rules_done.store(wanted, std::memory_order_release);
-  }
-  reloader.store(0);
+  // Another thread may have heard the same ring, and have answered it since.
+  if (control_rung()) replace_by_what_was_left();
+  reloader.store(0, std::memory_order_release);
 }
 
 PlacementId route(size_t size, const void* call_site) {

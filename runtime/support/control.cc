@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,9 +17,11 @@
 namespace hms {
 namespace {
 
-constexpr char kRulesSuffix[] = ".rules";
+constexpr char kRulesSuffix[] = ".rules";         // a line with the ring's number, then the text
+constexpr char kNewRulesSuffix[] = ".rules-new";  // while that is being written
 constexpr char kAnswerSuffix[] = ".answer";
 constexpr size_t kMaxAnswer = 8192;
+constexpr size_t kMaxRingLine = 21;  // 20 digits are the most that 64 bits have
 constexpr char kDone[] = "done";
 
 // A descriptor that is closed again.
@@ -46,6 +49,14 @@ Result<std::string> read_text(int dir, const std::string& name, unsigned user, s
   return std::string(text.data(), static_cast<size_t>(bytes));
 }
 
+// Whole or not at all: the process may be looking, for what was left before.
+int leave(int dir, const std::string& name, unsigned user, const std::string& text) {
+  const std::string fresh = name + kNewRulesSuffix;
+  int r = os::write_new_file(dir, fresh.c_str(), user, text.data(), text.size());
+  if (r == 0) r = os::rename_file(dir, fresh.c_str(), (name + kRulesSuffix).c_str());
+  return r;
+}
+
 // The answer to ring `wanted` once the process has given it.
 Status await(int page, int dir, const StatsFile& file, unsigned user, uint64_t wanted,
              double seconds) {
@@ -54,7 +65,7 @@ Status await(int page, int dir, const StatsFile& file, unsigned user, uint64_t w
     uint64_t done = 0;
     int r = os::read_word(page, offsetof(StatsPage, rules_done), &done);
     if (r != 0) return {HMS_EIO, "cannot read the counter page: " + why(r)};
-    if (done == wanted) break;
+    if (done >= wanted) break;
     std::string who = "process " + std::to_string(file.pid);
     if (!is_running(file.pid, file.start_time)) return {HMS_ENODEV, who + " has ended"};
     if (waited >= seconds * 1000) {
@@ -74,26 +85,39 @@ Status await(int page, int dir, const StatsFile& file, unsigned user, uint64_t w
 
 }  // namespace
 
-Result<std::string> take_control() {
+Control take_control() {
+  Control out = {stats()->rules_wanted.load(std::memory_order_acquire), std::string()};
   char name[64];
   Descriptor dir(stats_open_published(name, sizeof name));
-  if (!dir.ok())
-    return Status(HMS_EPERM, "the folder of the counters is closed: " + why(dir.get()));
-  const std::string rules = std::string(name) + kRulesSuffix;
+  if (!dir.ok()) {
+    out.text = Status(HMS_EPERM, "the folder of the counters is closed: " + why(dir.get()));
+    return out;
+  }
   // One byte more than allowed, so that the parser notices a text that is too long.
-  return read_text(dir.get(), rules, os::effective_user(), kMaxConfigBytes + 1);
+  out.text = read_text(dir.get(), std::string(name) + kRulesSuffix, os::effective_user(),
+                       kMaxRingLine + kMaxConfigBytes + 1);
+  if (!out.text.ok()) return out;
+  const std::string file = out.text.value();
+  char* end = nullptr;
+  const uint64_t ring = strtoull(file.c_str(), &end, 10);
+  if (end == file.c_str() || *end != '\n' || ring < out.ring) {
+    out.text = Status(HMS_EINVAL, "nothing was left for ring " + std::to_string(out.ring));
+    return out;
+  }
+  out.ring = ring;
+  out.text = file.substr(static_cast<size_t>(end + 1 - file.c_str()));
+  return out;
 }
 
-void answer_control(uint64_t wanted, const std::string& problems) {
+void answer_control(uint64_t ring, const std::string& problems) {
   char name[64];
   Descriptor dir(stats_open_published(name, sizeof name));
   if (dir.ok()) {
     std::string text = problems.empty() ? kDone : problems.substr(0, kMaxAnswer);
-    os::remove_file(dir.get(), (std::string(name) + kRulesSuffix).c_str());
     os::write_new_file(dir.get(), (std::string(name) + kAnswerSuffix).c_str(), os::effective_user(),
                        text.data(), text.size());
   }
-  stats()->rules_done.store(wanted, std::memory_order_release);
+  stats()->rules_done.store(ring, std::memory_order_release);
 }
 
 Status send_control(const StatsFile& file, unsigned user, const std::string& text, double seconds) {
@@ -112,10 +136,9 @@ Status send_control(const StatsFile& file, unsigned user, const std::string& tex
     return {HMS_ENOSYS, "process " + std::to_string(file.pid) +
                             " takes no rules: it has raised rights, or malloc is not libhms's"};
   }
-  r = os::write_new_file(dir.get(), (file.name + kRulesSuffix).c_str(), user, text.data(),
-                         text.size());
-  if (r != 0) return {HMS_EIO, "cannot leave the rules in " + file.dir + ": " + why(r)};
   ++wanted;
+  r = leave(dir.get(), file.name, user, std::to_string(wanted) + "\n" + text);
+  if (r != 0) return {HMS_EIO, "cannot leave the rules in " + file.dir + ": " + why(r)};
   r = os::write_word(page.get(), offsetof(StatsPage, rules_wanted), wanted);
   if (r != 0) return {HMS_EIO, "cannot write to the counter page: " + why(r)};
   return await(page.get(), dir.get(), file, user, wanted, seconds);
@@ -123,7 +146,8 @@ Status send_control(const StatsFile& file, unsigned user, const std::string& tex
 
 void remove_control(int dir, const char* page_name) {
   char name[96];
-  for (const char* suffix : {kRulesSuffix, kAnswerSuffix, kProfileSuffix, kNewProfileSuffix}) {
+  for (const char* suffix :
+       {kRulesSuffix, kNewRulesSuffix, kAnswerSuffix, kProfileSuffix, kNewProfileSuffix}) {
     int n = snprintf(name, sizeof name, "%s%s", page_name, suffix);
     if (n > 0 && static_cast<size_t>(n) < sizeof name) os::remove_file(dir, name);
   }

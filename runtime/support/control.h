@@ -16,17 +16,23 @@ namespace hms {
 
 // ---- in the process
 
-// True if something was left that has not been answered. Two loads.
+// True if something was left that has not been answered. Two loads. What is left can be answered
+// before its ring is heard, so "done" may be ahead.
 inline bool control_rung() {
   const StatsPage* page = stats();
-  return page->rules_wanted.load(std::memory_order_relaxed) !=
+  return page->rules_wanted.load(std::memory_order_relaxed) >
          page->rules_done.load(std::memory_order_relaxed);
 }
 
-// What was left. Allocates.
-Result<std::string> take_control();
-// Answers the ring `wanted`; `problems` "" means done.
-void answer_control(uint64_t wanted, const std::string& problems);
+struct Control {
+  uint64_t ring = 0;  // which ring it is for: the last one if the text cannot be read
+  Result<std::string> text;
+};
+
+// What was left, which may be newer than the ring that was heard. Allocates.
+Control take_control();
+// Answers `ring`; `problems` "" means done.
+void answer_control(uint64_t ring, const std::string& problems);
 
 // ---- outside
 

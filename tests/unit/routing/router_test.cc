@@ -317,6 +317,45 @@ TEST_F(ReloadTest, CallSitesAreJudgedAnew) {
             0);
 }
 
+// Two threads hear one ring; the second comes when the first has answered. It must not answer
+// again: the next ring's text may be there already, and would count as read.
+TEST_F(ReloadTest, OneRingIsAnsweredOnce) {
+  setenv("HMS_CONF", "tiers fast=64M,slow=1G; fast", 1);
+  EXPECT_EQ(after_publishing([] {
+              if (!change_rules("slow").ok()) return 1;
+              const uint64_t sets = epoch.load();
+              reload();
+              if (epoch.load() != sets || control_rung() || routed(100) != "slow") return 2;
+              return change_rules("fast").ok() && routed(100) == "fast" ? 0 : 3;
+            }),
+            0);
+}
+
+// What is left can be seen before its ring is heard, and a ring can come with nothing left.
+TEST_F(ReloadTest, TheTextSaysWhichRingItIsFor) {
+  setenv("HMS_CONF", "tiers fast=64M,slow=1G; fast", 1);
+  EXPECT_EQ(after_publishing([this] {
+              StatsFile file = list_stats(dir_ + "/pages", geteuid()).at(0);
+              const auto leave = [&file](const char* text) {
+                std::ofstream(file.dir + "/" + file.name + ".rules") << text;
+              };
+              leave("2\nslow");
+              stats()->rules_wanted = 1;
+              reload();
+              if (routed(100) != "slow" || stats()->rules_done != 2) return 1;
+              stats()->rules_wanted = 2;
+              if (control_rung()) return 2;
+              for (const char* stale : {"2\nfast", "fast", "", "-\nfast"}) {
+                leave(stale);
+                stats()->rules_wanted.fetch_add(1);
+                reload();
+                if (control_rung() || routed(100) != "slow") return 3;
+              }
+              return change_rules("fast").ok() && routed(100) == "fast" ? 0 : 4;
+            }),
+            0);
+}
+
 // Links, other people's files and leftovers beside the page are not followed, read or kept.
 TEST_F(ReloadTest, OnlyAPlainFileOfTheUserCounts) {
   setenv("HMS_CONF", "tiers fast=64M,slow=1G; fast", 1);
