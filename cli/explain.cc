@@ -40,7 +40,8 @@ int print(const std::string& text) {
 
 // Where requests go that no rule claims, under tiering.
 std::string tiering_text(const std::string& near, const std::string& far) {
-  return "What no rule claims is tiered between " + near + " (near) and " + far + " (far)\n";
+  return "What no rule claims is tiered between " + near + " (near) and " + far +
+         " (far),\nonce the program is not small beside near memory (HMS_TIERING_AFTER)\n";
 }
 nlohmann::ordered_json tiering_json(const std::string& near, const std::string& far) {
   return {{"near", near}, {"far", far}};

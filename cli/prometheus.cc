@@ -171,7 +171,7 @@ std::string tiering_families(const Report& report) {
     Family family(metric.name, metric.type, metric.help);
     for (const ProcessReport& process : report.processes) {
       const TieringStats& tiering = process.stats.tiering;
-      if (tiering.on) family.add(of_process(process), metric.value(tiering));
+      if (tiering.runs()) family.add(of_process(process), metric.value(tiering));
     }
     out += family.text();
   }

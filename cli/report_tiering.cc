@@ -13,14 +13,6 @@ using nlohmann::ordered_json;
 
 std::string percent(double share) { return printed("%.1f %%", share * 100); }
 
-// No code begins its file: at 0 it is no place but a hint of the program.
-std::string place(const ContextStats& context) {
-  if (context.offset == 0) return context.object;
-  std::string text = context.object + "+" + hex(context.offset);
-  if (context.depth != 0) text += " at depth " + std::to_string(context.depth);
-  return text;
-}
-
 double growth(uint64_t before, uint64_t after, double seconds) {
   return after > before ? static_cast<double>(after - before) / seconds : 0;
 }
@@ -28,6 +20,18 @@ double growth(uint64_t before, uint64_t after, double seconds) {
 std::string per_second(double bytes) { return human_bytes(static_cast<uint64_t>(bytes)) + "/s"; }
 
 }  // namespace
+
+// No code begins its file: at 0 it is no place but a hint of the program.
+std::string place_text(const ContextStats& context) {
+  if (context.offset == 0) return context.object;
+  std::string text = context.object + "+" + hex(context.offset);
+  if (context.depth != 0) text += " at depth " + std::to_string(context.depth);
+  return text;
+}
+
+std::string woven_text(const ContextStats& context) {
+  return context.near_share < 0 ? "" : printed("%.0f %% near", context.near_share * 100);
+}
 
 Rates rates_between(const ProcessStats& before, const ProcessStats& after, double seconds) {
   Rates rates;
@@ -50,7 +54,10 @@ Rates rates_between(const ProcessStats& before, const ProcessStats& after, doubl
 
 ordered_json tiering_json(const TieringStats& t) {
   ordered_json out;
-  out["state"] = t.ended ? "ended" : t.why.empty() ? "moving" : "not moving";
+  out["state"] = t.ended             ? "ended"
+                 : t.sampler.empty() ? "waiting"
+                 : t.why.empty()     ? "moving"
+                                     : "not moving";
   out["why"] = t.why;
   out["near"] = t.near;
   out["far"] = t.far;
@@ -89,8 +96,9 @@ ordered_json rates_json(const Rates& rates) {
 }
 
 std::string tiering_text(const TieringStats& t) {
-  std::string out = "tiering " + t.near + " > " + t.far + ", sampler " + t.sampler + ", " +
-                    std::to_string(t.steps) + " steps";
+  std::string out = "tiering " + t.near + " > " + t.far;
+  if (t.sampler.empty() && !t.ended) return out + " waits: " + t.why + "\n";
+  out += ", sampler " + t.sampler + ", " + std::to_string(t.steps) + " steps";
   if (t.ended) out += ", ended";
   if (!t.why.empty()) out += ", nothing moves: " + t.why;
   out += "\n  near memory met by " + percent(t.hit_ratio) +
@@ -100,10 +108,9 @@ std::string tiering_text(const TieringStats& t) {
          std::to_string(t.stuck_pages) + " pages stuck; costs " + printed("%.2f", t.cost * 100) +
          " % of a CPU, effort " + percent(t.effort) + "\n";
   for (const ContextStats& c : t.contexts) {
-    out += "  " + percent(c.share) + " of accesses: " + place(c) + ", class " +
+    out += "  " + percent(c.share) + " of accesses: " + place_text(c) + ", class " +
            std::to_string(c.class_id) + ", allocated " + human_bytes(c.allocated);
-    if (c.near_share >= 0)
-      out += ", streams: woven, " + printed("%.0f %% near", c.near_share * 100);
+    if (c.near_share >= 0) out += ", streams: woven, " + woven_text(c);
     out += "\n";
   }
   return out;

@@ -31,7 +31,7 @@ constexpr char kDump[] = "hms-top.json";
 struct TopOptions {
   bool once = false;
   bool json = false;
-  bool no_targets = false;
+  bool no_targets = false, no_places = false;
   std::string sort = "committed";
   std::string dump = kDump;
   TopState state;
@@ -187,6 +187,9 @@ class Top {
       case 't':
         state_.targets = !state_.targets;
         break;
+      case 'x':
+        state_.places = !state_.places;
+        break;
       case 'v':
         state_.verify = !state_.verify;
         look();
@@ -222,6 +225,7 @@ int top(TopOptions* options) {
     if (options->sort == column.word) options->state.sort = column.column;
   }
   options->state.targets = !options->no_targets;
+  options->state.places = !options->no_places;
   options->state.node_bytes = node_capacities();
   options->state.colours = colours_wanted(STDOUT_FILENO);
   Top top(*options);
@@ -242,6 +246,8 @@ void setup(CLI::App& app) {
   sub->add_flag("--reverse", options->state.reverse, "The other way round");
   sub->add_flag("--verify", options->state.verify, "Ask the kernel where the pages are");
   sub->add_flag("--no-targets", options->no_targets, "No bars for the targets of each program");
+  sub->add_flag("--no-places", options->no_places,
+                "Nothing of what tiering has found in each program");
   sub->add_option("--dump", options->dump, "What the key d adds to (hms-top.json)")
       ->type_name("FILE");
   sub->add_flag("--once", options->once, "One look, printed");

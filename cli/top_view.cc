@@ -6,12 +6,14 @@
 #include <tuple>
 
 #include "cli/format.h"
+#include "cli/report_tiering.h"
 
 namespace hms::cli {
 namespace {
 
 constexpr int kMinProgram = 8, kMaxBar = 40, kMinBar = 4;
 constexpr int kNumbers = 21, kRoomOfNumbers = 38, kShortNumbers = 12;
+constexpr size_t kPlaces = 3;
 constexpr double kNearlyFull = 0.75, kFull = 0.95;
 constexpr char kGreen[] = "32", kYellow[] = "33", kRed[] = "31", kReverse[] = "7", kBold[] = "1";
 
@@ -226,6 +228,7 @@ std::vector<std::string> help_lines(int columns) {
   for (const char* line :
        {"Other keys", "  < >    sort by the column before, after", "  r      reverse",
         "  space  pause, go on", "  t      targets of each process: show, hide",
+        "  x      places whose memory is used most (tiering): show, hide",
         "  v      ask the kernel where pages are: on, off",
         "  d      add this look to the dump file", "  arrows, page up, page down  scroll",
         "  ?      this help; any key leaves it", "  q      quit (as Ctrl-C)",
@@ -238,16 +241,42 @@ std::vector<std::string> help_lines(int columns) {
   return lines;
 }
 
-// All lines below the title, and the heading of the list at `*heading`.
+// Why nothing moves, and the places whose memory is used most, the hottest first.
+void add_tiering(const TieringStats& tiering, const TopState& state, int columns,
+                 std::vector<std::string>* lines) {
+  const std::string indent(columns < 60 ? 1 : 8, ' ');
+  const auto add = [&](const std::string& text) {
+    lines->push_back(Line(columns, state.colours).add(indent + text).text());
+  };
+  if (!tiering.why.empty()) {
+    add((tiering.ended     ? "tiering has ended: "
+         : !tiering.runs() ? "tiering waits: "
+                           : "nothing moves: ") +
+        tiering.why);
+  }
+  for (size_t i = 0; i < tiering.contexts.size() && i < kPlaces; ++i) {
+    const ContextStats& c = tiering.contexts[i];
+    std::string text = fit(percent(c.share), 6, false) + " " + place_text(c) + ", " +
+                       short_bytes(static_cast<double>(c.allocated));
+    if (c.near_share >= 0) text += ", woven, " + woven_text(c);
+    add(text);
+  }
+}
+
+// All lines below the title and the heading of the list.
 std::vector<std::string> body(const Report& report, const TopState& state, int columns) {
   std::vector<std::string> lines;
   const std::vector<TargetStats> totals = report.totals();
   const int width = name_width(totals, columns);
   for (const ProcessReport& process : report.processes) {
     lines.push_back(process_row(&process, state, columns));
-    if (!state.targets) continue;
-    for (const TargetStats& t : process.stats.targets) {
-      lines.push_back(target_row(t, false, state, width, columns));
+    if (state.targets) {
+      for (const TargetStats& t : process.stats.targets) {
+        lines.push_back(target_row(t, false, state, width, columns));
+      }
+    }
+    if (state.places && process.stats.tiering.on) {
+      add_tiering(process.stats.tiering, state, columns, &lines);
     }
   }
   return lines;
@@ -320,8 +349,8 @@ std::vector<std::string> top_screen(const Report& report, TopState* state, int c
   while (lines.size() + bottom < room) lines.emplace_back();
   std::string keys = !state->message.empty() ? state->message
                      : columns < 60          ? "? help  q quit  space pause"
-                                    : "? help  q quit  < > sort  r reverse  space pause  t targets "
-                                      " v verify  d dump";
+                                             : "? help  q quit  < > sort  space pause  t targets "
+                                               " x places  v verify  d dump";
   if (most > 0 && state->message.empty()) {
     keys = std::to_string(state->scroll + 1) + "-" + std::to_string(state->scroll + shown) + "/" +
            std::to_string(list.size()) + "  " + keys;

@@ -37,6 +37,7 @@ struct TopState {
   bool reverse = false;
   bool paused = false;
   bool targets = true;  // a bar for each target of a process
+  bool places = true;   // what tiering has found of it
   bool verify = false;
   bool help = false;
   bool colours = false;

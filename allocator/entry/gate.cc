@@ -85,12 +85,22 @@ void look_for_rules() {
   if (wait) gate_closed.store(true);
 }
 
-// On a miss. The rules may have changed, and may just be changing.
-void follow_rules() {
+bool classes_due(size_t size, alloc::Hint hint) {
+  return alloc::classes_due(size) || (hint != alloc::kNoHint && alloc::classes_wait());
+}
+
+// On a miss. The rules may have changed, and may just be changing; or this request makes the
+// program large enough to be tiered.
+void follow_rules(size_t size, alloc::Hint hint) {
   if (__builtin_expect(new_rules_wait(), 0)) {
     InnerScope inner;
     ErrnoKeeper keeper;
     routing::reload();
+  }
+  if (__builtin_expect(classes_due(size, hint), 0)) {
+    InnerScope inner;
+    ErrnoKeeper keeper;
+    alloc::open_classes();
   }
   if (routing::thread_view.epoch != routing::epoch.load(std::memory_order_acquire)) forget_routes();
   const bool closed = must_close();
@@ -166,7 +176,7 @@ ErrnoKeeper::ErrnoKeeper() : saved_(errno) {}
 ErrnoKeeper::~ErrnoKeeper() { errno = saved_; }
 
 // The epoch makes each thread look again at its next miss.
-void close_gate_for_classes() {
+void follow_classes() {
   routing::epoch.fetch_add(1, std::memory_order_release);
   if (!forwarding()) gate_closed.store(true);
 }
@@ -181,7 +191,7 @@ Choice choose(size_t size, const void* caller, alloc::Hint hint) {
   }
   if (!ready) start();
   if (forwarding()) return {Door::kForward, alloc::kDefaultPlacement};
-  if (may_start(caller)) follow_rules();
+  if (may_start(caller)) follow_rules(size, hint);
   if (!must_close()) {
     if (size <= alloc::kMaxCachedSize) remember_route(size, alloc::kDefaultPlacement);
     return {};

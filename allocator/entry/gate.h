@@ -37,8 +37,8 @@ struct Choice {
 // entry point; a hint decides instead of it where tiering does.
 Choice choose(size_t size, const void* caller, alloc::Hint hint = alloc::kNoHint);
 
-// After alloc::start_classes(): plain requests that no rule claims go to classes from now on.
-void close_gate_for_classes();
+// Once the classes are open: plain requests that no rule claims go to them from now on.
+void follow_classes();
 
 // True if another allocator serves this process.
 bool forwarding();

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
 #include <exception>
+#include <optional>
 #include <string>
 
 #include "allocator/entry/gate.h"
@@ -13,9 +15,13 @@
 #include "allocator/entry/profiling.h"
 #include "allocator/service.h"
 #include "allocator/tiering/classes.h"
+#include "allocator/tiering/opening.h"
+#include "allocator/tiering/sites.h"
 #include "allocator/tiering/steering.h"
 #include "runtime/support/counters.h"
 #include "runtime/support/log.h"
+#include "runtime/support/os.h"
+#include "runtime/support/size.h"
 
 namespace hms::entry {
 namespace {
@@ -25,6 +31,9 @@ using tiering::Sides;
 
 // Most processes are too short to be steered.
 constexpr double kFirstStep = 0.25;
+// Of near memory: a program that has less is not divided.
+constexpr uint64_t kSmallShare = 16;
+constexpr double kLongestWait = 1;  // between two looks at whether it is
 // For the last look of the recorder, and for a step of the engine that is going on.
 constexpr double kRecorderFarewell = 2, kEngineFarewell = 0.5;
 
@@ -32,6 +41,7 @@ enum class Work { kNone, kRecord, kSteer };
 Work work = Work::kNone;
 const Sides* sides = nullptr;
 alloc::SteeringOptions options;
+std::optional<uint64_t> after;  // bytes that the program has before its heap is divided
 alloc::Service service;
 
 void refuse(const char* what, const Status& why, LogLevel level = LogLevel::kWarning) {
@@ -62,17 +72,53 @@ void read_weave() {
       words.status().message().c_str());
 }
 
+void read_after() {
+  const std::string text = environment("HMS_TIERING_AFTER");
+  if (text.empty()) return;
+  const Result<uint64_t> bytes = parse_size(text);
+  if (bytes.ok()) {
+    after = bytes.value();
+    return;
+  }
+  log(LogLevel::kWarning, "HMS_TIERING_AFTER: %s; going on with a sixteenth of near memory",
+      bytes.status().message().c_str());
+}
+
 void read_options() {
   double percent = options.budget * 100;
   read_number("HMS_TIERING_CPU", "percent", 0.01, 100, &percent);
   options.budget = percent / 100;
   read_number("HMS_TIERING_GAP", "nanoseconds", 1, 1e6, &options.gap_ns);
   read_weave();
+  read_after();
+}
+
+// What the program may have before its places are told apart.
+uint64_t small_program() {
+  return after ? *after : alloc::class_heap()->room().near_capacity / kSmallShare;
+}
+
+// The program's memory is near by itself while nothing is divided: the kernel puts it where it
+// runs.
+bool default_is_near(const Sides& two) {
+  return two.near.node == two.far.node || two.near.node == os::current_node();
+}
+
+bool wait_until_large(alloc::Service& thread) {
+  double pause = kFirstStep;
+  while (!alloc::classes_started()) {
+    alloc::postpone_classes(small_program());
+    alloc::show_waiting(*sides, alloc::classes_open_at.load());
+    thread.sleep(pause);
+    if (thread.ending()) return false;
+    pause = std::min(2 * pause, kLongestWait);
+  }
+  return true;
 }
 
 void steer(alloc::Service& thread) {
   thread.sleep(kFirstStep);
-  if (thread.ending()) return;
+  if (thread.ending() || !wait_until_large(thread)) return;
   alloc::Steering steering(*alloc::class_heap(), *alloc::context_table(), context_keys(), *sides,
                            options);
   while (!thread.ending()) {
@@ -100,11 +146,12 @@ void tell_of_thread(int error) {
 
 void restart_in_child() {
   InnerScope inner;
+  if (alloc::classes_started()) follow_classes();  // which a thread of the parent had begun
   if (work == Work::kRecord) note_inherited();
   tell_of_thread(service.restart_in_child());
 }
 
-// From now on the heap is in classes; no request comes to them before the gate is closed.
+// No request comes to the classes before they are open.
 Result<tiering::Heap*> divide_heap(const Sides& two) {
   alloc::set_class_advice(advise);
   return alloc::start_classes(two.near, two.far);
@@ -121,7 +168,8 @@ Status start_recording() {
   Result<tiering::Heap*> heap = divide_heap(two.value());
   if (!heap.ok()) return heap.status();
   start_work(Work::kRecord);
-  close_gate_for_classes();
+  alloc::open_classes();
+  follow_classes();
   return {};
 }
 
@@ -138,8 +186,13 @@ Status start_placing(const Profile* profile, bool tiering, const std::string& wo
     read_options();
     options.profiled = profile != nullptr;
     start_work(Work::kSteer);
+    if (profile == nullptr && default_is_near(two.value())) {
+      alloc::open_classes_at(small_program(), follow_classes);
+      return {};
+    }
   }
-  close_gate_for_classes();
+  alloc::open_classes();
+  follow_classes();
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include "allocator/fast_path.h"
 #include "allocator/routing/router.h"
 #include "allocator/tiering/hints.h"
+#include "allocator/tiering/opening.h"
 #include "allocator/tiering/sites.h"
 
 // Default visibility in the base symbol version: what interposes libc's and libjemalloc's names.
@@ -123,7 +124,8 @@ inline void* allocate_aligned(size_t alignment, size_t size, const void* caller)
 // A block for a request with a hint; alignment 0: none is asked for. Null: hints count for nothing
 // here, or there is no room. The caller then asks without.
 inline void* allocate_hinted(size_t alignment, size_t size, alloc::Hint hint, const void* caller) {
-  if (hint == alloc::kNoHint || !alloc::classes_started()) return nullptr;
+  if (hint == alloc::kNoHint) return nullptr;
+  if (!alloc::classes_started() && !alloc::classes_wait()) return nullptr;
   const auto miss = [=] { return allocate_hinted_slow(alignment, size, hint, caller); };
   const alloc::PlacementId placement = alloc::known_placement(hint);
   const bool rules = routing::active.load(std::memory_order_relaxed);

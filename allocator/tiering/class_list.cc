@@ -13,7 +13,6 @@
 
 namespace hms::alloc {
 
-std::atomic<bool> classes_on{false};
 std::atomic<uint32_t> class_epoch{0};
 
 namespace {
@@ -193,8 +192,6 @@ Result<tiering::Heap*> start_classes(const TargetRef& near, const TargetRef& far
     }
   }
   prepare_classes();
-  classes_on.store(true);
-  make_early_hints();
   return class_heap();
 }
 

@@ -22,8 +22,8 @@ inline constexpr unsigned kMaxClasses = kContextClasses + kHintClasses;
 // Divides the heap between two targets from now on. Once per process; its threads may run already.
 // The heap lives until the process ends. Both may be the same target: contexts and classes are then
 // kept apart all the same. If not, on a machine with several nodes, both must name theirs
-// (HMS_EINVAL); HMS_ENOMEM without address space or placements. Plain requests
-// come here as soon as the entry points know of it: entry::close_gate_for_classes().
+// (HMS_EINVAL); HMS_ENOMEM without address space or placements. Requests
+// come to them once they are open: opening.h.
 Result<tiering::Heap*> start_classes(const TargetRef& near, const TargetRef& far);
 // Null before start_classes().
 tiering::Heap* class_heap();

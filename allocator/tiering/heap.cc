@@ -8,6 +8,7 @@
 #include "allocator/region.h"
 #include "allocator/tiering/class_list.h"
 #include "allocator/tiering/migrate.h"
+#include "allocator/tiering/opening.h"
 #include "allocator/tiering/pins.h"
 #include "runtime/support/os_files.h"
 
@@ -101,7 +102,7 @@ class ClassHeap final : public tiering::Heap {
     const UnitPlan::Place& near = class_leg(tiering::kProbation)->plan.units->places[0];
     const uint64_t used = positive(ours);
     const uint64_t all = near.account->charged.load();
-    const uint64_t others = all > used ? all - used : 0;
+    const uint64_t others = (all > used ? all - used : 0) + bytes_before_opening();
     const uint64_t limit = std::min(near.account->quota.load(), near.account->capacity.load());
     uint64_t capacity = limit > others ? limit - others : 0;
     if (near.guard_node) {

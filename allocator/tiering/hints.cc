@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "allocator/tiering/class_list.h"
+#include "allocator/tiering/opening.h"
 #include "allocator/tiering/sites.h"
 
 namespace hms::alloc {
@@ -21,6 +22,7 @@ PlacementId hinted_placement(Hint hint) {
   const PlacementId known = known_placement(hint);
   if (known != kDefaultPlacement || hint == kNoHint) return known;
   met.fetch_or(1U << hint);
+  if (classes_wait()) open_classes();
   return classes_on.load() ? make_class_of_hint(hint) : kDefaultPlacement;
 }
 

@@ -40,7 +40,7 @@ Hint hint_of_class(tiering::ClassId id);
 // For people: "hint hot long-lived".
 std::string hint_text(Hint hint);
 
-// At the start of the classes: makes those of the hints that were met before.
+// When the classes open: makes those of the hints that were met before.
 void make_early_hints();
 
 }  // namespace hms::alloc

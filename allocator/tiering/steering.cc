@@ -9,6 +9,7 @@
 
 #include "allocator/leg.h"
 #include "allocator/tiering/class_list.h"
+#include "allocator/tiering/opening.h"
 #include "runtime/support/log.h"
 #include "runtime/support/os_sampling.h"
 #include "runtime/tiering/movers.h"
@@ -129,6 +130,15 @@ tiering::EngineOptions options_for(const SteeringOptions& of, const tiering::Sid
 
 }  // namespace
 
+void show_waiting(const tiering::Sides& sides, uint64_t until_bytes) {
+  if (until_bytes == kNotWaiting) return;
+  TieringCounters& page = stats()->tiering;
+  set_text(page.near_key, sides.near.key);
+  set_text(page.far_key, sides.far.key);
+  set_text(page.why, "the program has less than " + std::to_string(until_bytes >> 20) + " MiB");
+  page.on.store(1, std::memory_order_release);
+}
+
 Steering::Steering(tiering::Heap& heap, const tiering::ContextTable& contexts,
                    const tiering::ContextKeys& keys, const tiering::Sides& sides,
                    const SteeringOptions& options)
@@ -145,6 +155,7 @@ Steering::Steering(tiering::Heap& heap, const tiering::ContextTable& contexts,
   set_text(page_.sampler, sampler_->name());
   set_text(page_.near_key, sides.near.key);
   set_text(page_.far_key, sides.far.key);
+  set_text(page_.why, "");
   page_.on.store(1, std::memory_order_release);
   log(LogLevel::kInfo, "tiering %s > %s, sampler %s", sides.near.key.c_str(), sides.far.key.c_str(),
       sampler_->name());

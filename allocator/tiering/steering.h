@@ -16,6 +16,10 @@ namespace hms::alloc {
 class MeteredHeap;
 class MeteredSampler;
 
+// On the counter page, while nothing is divided yet: that it will be once the program has so many
+// bytes.
+void show_waiting(const tiering::Sides& sides, uint64_t until_bytes);
+
 // What sampling and deciding may cost, and what is to be gained.
 struct SteeringOptions {
   double budget = tiering::CpuGovernor::Options().budget;  // of one CPU

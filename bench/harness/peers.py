@@ -6,7 +6,8 @@ import subprocess
 
 # Two tiers over whatever nodes there are: small blocks prefer one, the others the other.
 TWO_TIERS = "tiers fast=4G,slow=16G; size>=4096: slow>fast; fast>slow"
-# Tiering with nothing to gain: near memory is larger than any of the programs.
+# Tiering with nothing to gain: near memory is larger than any of the programs. They are so small
+# that it waits; hms-divided does not.
 NULL_POLICY = {"HMS_CONF": "tiers fast=8G,slow=8G", "HMS_TIERING": "auto"}
 MEM_TIERS = "KIND:DRAM,RATIO:1;POLICY:STATIC_RATIO"
 
@@ -44,6 +45,7 @@ def known():
         Peer("hms", "libhms_malloc.so", ""),
         Peer("hms-rules", "libhms_malloc.so", "", env={"HMS_CONF": TWO_TIERS}),
         Peer("hms-tiering", "libhms_malloc.so", "", env=NULL_POLICY),
+        Peer("hms-divided", "libhms_malloc.so", "", env={**NULL_POLICY, "HMS_TIERING_AFTER": "0"}),
         Peer("memkind-default", "libmemkind.so.0", "libmemkind0", "memkind",
              {"HMS_BENCH_KIND": "MEMKIND_DEFAULT"}),
         Peer("memkind-regular", "libmemkind.so.0", "libmemkind0", "memkind",

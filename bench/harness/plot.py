@@ -7,7 +7,8 @@ import subprocess
 COLOURS = {"glibc": "#7f7f7f", "jemalloc": "#1f77b4", "mimalloc": "#2ca02c", "tcmalloc": "#ff7f0e",
            "tbb": "#9467bd", "memtier": "#8c564b", "hms": "#d62728", "hms-rules": "#ff9896",
            "memkind-default": "#17becf", "memkind-regular": "#9edae5", "memtier-api": "#c49c94",
-           "hms-tier": "#000000", "hms-tiering": "#bcbd22"}
+           "hms-tier": "#000000", "hms-tiering": "#bcbd22",
+           "hms-divided": "#9c755f"}
 
 
 def _quoted(text):

@@ -51,6 +51,8 @@ struct TieringStats {
   double hit_ratio = 0, events_per_s = 0, price = 0, cost = 0, effort = 0;
   uint64_t near_bytes = 0, near_used = 0, promoted = 0, demoted = 0, stuck_pages = 0, units = 0;
   std::vector<ContextStats> contexts;
+
+  bool runs() const { return on && !sampler.empty(); }  // else it waits: `why`
 };
 
 struct ProcessStats {

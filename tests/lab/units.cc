@@ -17,6 +17,7 @@
 #include "allocator/account.h"
 #include "allocator/allocator.h"
 #include "allocator/tiering/classes.h"
+#include "allocator/tiering/opening.h"
 #include "runtime/support/counters.h"
 
 namespace {
@@ -204,6 +205,7 @@ int main(int count, char** words) {
   expect(started.ok(), "start: " + (started.ok() ? "classes" : started.status().message()));
   if (!started.ok()) return 1;
   Heap* heap = started.value();
+  hms::alloc::open_classes();
   births_and_moves(heap);
   parts(heap);
   locked_memory_moves(heap);

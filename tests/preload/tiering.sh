@@ -51,6 +51,26 @@ status=$?
 check "SIGTERM ends it ($status)" [ $status = 143 ]
 check "nothing was said" [ ! -s "$work/err" ]
 
+# A program that is small beside near memory is left as it is, and only that is said.
+HMS_TIERING_AFTER=1G "$hms" run --tiering auto --tiers near=12M,far=1G -- "$program" 600000 2>"$work/err" &
+pid=$!
+said=
+for ((tries = 0; tries < 600 && ${#said} < 5; tries++)); do
+  said=$(field state)
+  sleep 0.1
+done
+check "a small program waits ($said)" [ "$said" = waiting ]
+check "... and says for what ($(field why))" [ "$(field why)" = "the program has less than 1024 MiB" ]
+placed() { "$hms" stat --json --no-verify $pid | jq '[.processes[0].targets[] | select(.key | startswith("tier:")) | .allocated_bytes] | add // 0'; }
+check "... nothing is in a tier ($(placed))" [ "$(placed)" = 0 ]
+"$hms" stat --no-verify $pid >"$work/stat"
+check "the table says so, too" grep -q "^tiering tier:near > tier:far waits: the program has less than 1024 MiB" "$work/stat"
+kill $pid
+wait $pid
+HMS_TIERING=auto HMS_TIERING_AFTER=some HMS_CONF="tiers $tiers" LD_PRELOAD=$library "$program" 300 2>"$work/err"
+check "a wrong HMS_TIERING_AFTER is named once" \
+  [ "$(grep -c "HMS_TIERING_AFTER: .*'some'.*going on with a sixteenth of near memory" "$work/err")" = 1 ]
+
 # What cannot be.
 "$hms" run --tiering nonsense -- true 2>"$work/err"
 check "--tiering nonsense is refused with 2" [ $? = 2 ]

@@ -14,6 +14,8 @@ from terminal import Program
 
 ALTERNATE, CURSOR, WRAP = "1049", "25", "7"
 LFLAG = 3
+FINDINGS = json.loads(hms("doctor", "--json").stdout)["findings"]
+SAMPLER = any(f["name"].startswith("sampler-") and f["status"] == "ok" for f in FINDINGS)
 
 
 class TopTest(unittest.TestCase):
@@ -121,6 +123,25 @@ class TopTest(unittest.TestCase):
         top.expect_gone(r"\(quota\)")
         top.type("t")
         top.expect(r"\(quota\)")
+
+    def test_says_what_tiering_waits_for(self):
+        os.environ["HMS_TIERING_AFTER"] = "1G"
+        self.addCleanup(os.environ.pop, "HMS_TIERING_AFTER")
+        with Busy("--tiering", "auto", rules=()):
+            top = self.start()
+            top.expect("tiering waits: the program has less than 1024 MiB")
+            top.type("x")
+            top.expect_gone("tiering waits")
+            top.type("x")
+            top.expect("tiering waits")
+            once = hms("top", "--once", "--no-places").stdout
+            self.assertNotIn("tiering waits", once)
+
+    @unittest.skipUnless(SAMPLER, "nothing tells this user which memory is used (hms doctor)")
+    def test_shows_the_places_that_are_used_most(self):
+        with Busy("--tiering", "auto", rules=(), tiers="fast=4M,slow=256M"):
+            top = self.start(columns=100)
+            top.expect(r" {8} *\d+\.\d% \S+\+0x[0-9a-f]+.*, [0-9.]+[KM]", seconds=120)
 
     def test_verifies(self):
         top = self.start("--verify")

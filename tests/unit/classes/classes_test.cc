@@ -17,6 +17,7 @@
 #include "allocator/fast_path.h"
 #include "allocator/tiering/class_list.h"
 #include "allocator/tiering/classes.h"
+#include "allocator/tiering/opening.h"
 #include "allocator/tiering/pins.h"
 #include "allocator/tiering/sites.h"
 #include "allocator/tiering/units.h"
@@ -62,6 +63,7 @@ class Classes : public ::testing::Test {
                                           emulated("classes:far", UINT64_MAX).target);
     ASSERT_TRUE(started.ok()) << started.status().message();
     heap_ = started.value();
+    open_classes();
   }
   void TearDown() override {
     trim();

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "allocator/tiering/class_list.h"
+#include "allocator/tiering/opening.h"
 #include "hms/hms.h"
 #include "runtime/tiering/engine.h"
 #include "tests/unit/allocator/allocator_test_support.h"
@@ -24,6 +25,7 @@ tiering::Heap* start() {
   stats_init();
   Result<tiering::Heap*> started = start_classes(emulated("classes:near", kNearBytes).target,
                                                  emulated("classes:far", UINT64_MAX).target);
+  open_classes();
   return started.ok() ? started.value() : nullptr;
 }
 

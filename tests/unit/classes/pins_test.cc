@@ -12,6 +12,7 @@
 #include "allocator/region.h"
 #include "allocator/setup.h"
 #include "allocator/tiering/classes.h"
+#include "allocator/tiering/opening.h"
 #include "allocator/tiering/pins.h"
 #include "hms/hms.h"
 #include "tests/unit/allocator/allocator_test_support.h"
@@ -27,6 +28,7 @@ tiering::Heap* start() {
   stats_init();
   Result<tiering::Heap*> started = start_classes(emulated("classes:near", 64 * kMiB).target,
                                                  emulated("classes:far", UINT64_MAX).target);
+  open_classes();
   return started.ok() ? started.value() : nullptr;
 }
 

@@ -1,0 +1,50 @@
+// See opening.h.
+#include "allocator/tiering/opening.h"
+
+#include <algorithm>
+
+#include "allocator/tiering/hints.h"
+#include "allocator/tiering/sites.h"
+
+namespace hms::alloc {
+
+std::atomic<bool> classes_on{false};
+std::atomic<uint64_t> classes_open_at{kNotWaiting};
+
+namespace {
+
+std::atomic<void (*)()> on_open{nullptr};
+std::atomic<int64_t> before{0};
+
+int64_t default_bytes() { return default_leg()->committed.load(std::memory_order_relaxed); }
+
+}  // namespace
+
+void open_classes_at(uint64_t default_bytes, void (*then)()) {
+  on_open.store(then);
+  classes_open_at.store(std::min(default_bytes, kNotWaiting - 1));
+}
+
+void postpone_classes(uint64_t default_bytes) {
+  uint64_t at = classes_open_at.load();
+  while (at != kNotWaiting &&
+         !classes_open_at.compare_exchange_weak(at, std::min(default_bytes, kNotWaiting - 1))) {
+  }
+}
+
+// Who waits for the classes finds them on as soon as nobody can find them due any more.
+void open_classes() {
+  const bool waited = classes_open_at.exchange(kNotWaiting) != kNotWaiting;
+  if (classes_on.exchange(true)) return;
+  if (waited) before.store(default_bytes());
+  make_early_hints();
+  void (*const then)() = on_open.load();
+  if (then != nullptr) then();
+}
+
+uint64_t bytes_before_opening() {
+  const int64_t bytes = std::min(before.load(std::memory_order_relaxed), default_bytes());
+  return bytes > 0 ? static_cast<uint64_t>(bytes) : 0;
+}
+
+}  // namespace hms::alloc
