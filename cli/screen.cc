@@ -17,6 +17,7 @@ namespace hms::cli {
 namespace {
 
 constexpr char kEnter[] = "\033[?1049h\033[?25l\033[?7l\033[H\033[2J";
+constexpr char kHideCursor[] = "\033[?25l";
 constexpr char kLeave[] = "\033[?7h\033[?25h\033[?1049l";
 constexpr int kSequenceMs = 50;  // the bytes of one key come together, over slow lines, too
 
@@ -113,9 +114,11 @@ bool Screen::draw(const std::vector<std::string>& lines) {
   std::string text = "\033[H";
   for (size_t i = 0; i < lines.size(); ++i) {
     if (i > 0) text += "\r\n";
-    text += lines[i] + "\033[K";
+    // Erased before it is drawn: after a full line the cursor stays on the last character.
+    text += i + 1 < lines.size() ? "\033[K" : "\033[J";
+    text += lines[i];
   }
-  return write_all(text + "\033[J");
+  return write_all(text + kHideCursor);
 }
 
 ScreenEvent Screen::take_signal() {

@@ -55,20 +55,21 @@ class Screen:
             self.overflow += max(0, len(self.lines[self.row]) - self.columns)
         elif private:
             self.modes[numbers] = final == "h"
+            if numbers == "25":  # said at the end of each picture
+                self.shown = "\n".join(self.lines)
             if numbers == "1049":
                 self.lines = [""] * self.rows
                 self.shown = ""
         elif final == "H":
             self.row = self.column = 0
-        elif final == "K":
-            self.lines[self.row] = self.lines[self.row][:self.column]
+        elif final == "K":  # after a full line the cursor is on its last character still
+            self.lines[self.row] = self.lines[self.row][:min(self.column, self.columns - 1)]
         elif final == "J":
             if numbers == "2":
                 self.lines = [""] * self.rows
             else:
                 self.lines[self.row + 1:] = [""] * (self.rows - self.row - 1)
-                self.lines[self.row] = self.lines[self.row][:self.column]
-                self.shown = "\n".join(self.lines)
+                self.lines[self.row] = self.lines[self.row][:min(self.column, self.columns - 1)]
         elif final == "m":
             self.colours += 1
         else:
