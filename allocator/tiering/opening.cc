@@ -32,10 +32,13 @@ void postpone_classes(uint64_t default_bytes) {
   }
 }
 
-// Who waits for the classes finds them on as soon as nobody can find them due any more.
+// On before they are no longer due: a child that is forked in between, or a hint that comes there,
+// finds the one or the other.
 void open_classes() {
-  const bool waited = classes_open_at.exchange(kNotWaiting) != kNotWaiting;
-  if (classes_on.exchange(true)) return;
+  const bool waited = classes_wait();
+  const bool open = classes_on.exchange(true);
+  classes_open_at.store(kNotWaiting);
+  if (open) return;
   if (waited) before.store(default_bytes());
   make_early_hints();
   void (*const then)() = on_open.load();

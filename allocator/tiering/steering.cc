@@ -14,6 +14,7 @@
 #include "runtime/support/os_sampling.h"
 #include "runtime/tiering/movers.h"
 #include "runtime/tiering/samplers/ladder.h"
+#include "runtime/topology/units.h"
 
 namespace hms::alloc {
 
@@ -135,7 +136,7 @@ void show_waiting(const tiering::Sides& sides, uint64_t until_bytes) {
   TieringCounters& page = stats()->tiering;
   set_text(page.near_key, sides.near.key);
   set_text(page.far_key, sides.far.key);
-  set_text(page.why, "the program has less than " + std::to_string(until_bytes >> 20) + " MiB");
+  set_text(page.why, "the program has less than " + topology::format_bytes(until_bytes));
   page.on.store(1, std::memory_order_release);
 }
 

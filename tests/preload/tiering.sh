@@ -60,11 +60,11 @@ for ((tries = 0; tries < 600 && ${#said} < 5; tries++)); do
   sleep 0.1
 done
 check "a small program waits ($said)" [ "$said" = waiting ]
-check "... and says for what ($(field why))" [ "$(field why)" = "the program has less than 1024 MiB" ]
+check "... and says for what ($(field why))" [ "$(field why)" = "the program has less than 1 GiB" ]
 placed() { "$hms" stat --json --no-verify $pid | jq '[.processes[0].targets[] | select(.key | startswith("tier:")) | .allocated_bytes] | add // 0'; }
 check "... nothing is in a tier ($(placed))" [ "$(placed)" = 0 ]
 "$hms" stat --no-verify $pid >"$work/stat"
-check "the table says so, too" grep -q "^tiering tier:near > tier:far waits: the program has less than 1024 MiB" "$work/stat"
+check "the table says so, too" grep -q "^tiering tier:near > tier:far waits: the program has less than 1 GiB" "$work/stat"
 kill $pid
 wait $pid
 HMS_TIERING=auto HMS_TIERING_AFTER=some HMS_CONF="tiers $tiers" LD_PRELOAD=$library "$program" 300 2>"$work/err"

@@ -129,7 +129,7 @@ class TopTest(unittest.TestCase):
         self.addCleanup(os.environ.pop, "HMS_TIERING_AFTER")
         with Busy("--tiering", "auto", rules=()):
             top = self.start()
-            top.expect("tiering waits: the program has less than 1024 MiB")
+            top.expect("tiering waits: the program has less than 1 GiB")
             top.type("x")
             top.expect_gone("tiering waits")
             top.type("x")
